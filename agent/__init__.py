@@ -1,0 +1,1 @@
+"""What runs where the helped person is: shows their screen to whom they allow."""

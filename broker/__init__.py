@@ -1,0 +1,1 @@
+"""Ayuda's session broker."""

@@ -1,0 +1,1 @@
+"""The broker's HTTP side: pages, JSON API, signalling."""

@@ -1,0 +1,190 @@
+"""Signalling: the WebSockets of agents, consoles and session pages."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+import logging
+import secrets
+from typing import Any
+
+from aiohttp import web
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+
+from broker import protocol
+from broker.http.guard import LinkLimit, require_origin
+from broker.http.identity import require_account
+from broker.http.sockets import LinkRefused, SocketLink
+from broker.people.accounts import Account
+from broker.protocol import PERSON, VERSION, Decoder, ProtocolError, Refusal, Technician
+from broker.sessions import machine
+from broker.sessions.desk import Desk, RequestRefused
+from broker.sessions.live import LiveSession, Offered
+
+logger = logging.getLogger(__name__)
+
+PROOF_PREFIX = b"ayuda-agent:"
+"""What a device signs is this and the nonce, so that it is good for nothing else."""
+
+_from_agent: Decoder[Any] = Decoder(protocol.FromAgent)
+_from_viewer: Decoder[Any] = Decoder(protocol.FromViewer)
+
+
+class Signalling:
+    """The three WebSocket routes, on one desk."""
+
+    def __init__(self, desk: Desk, limit: LinkLimit) -> None:
+        self._desk = desk
+        self._limit = limit
+
+    def routes(self) -> list[web.RouteDef]:
+        """For `app.add_routes`."""
+        return [
+            web.get("/ws/agent", self.agent),
+            web.get("/ws/console", self.console),
+            web.get("/ws/session/{session}", self.session),
+        ]
+
+    # ── agents ───────────────────────────────────────────────────────────────
+
+    async def agent(self, request: web.Request) -> web.StreamResponse:
+        """An agent's link: challenge, hello with proof, then messages."""
+        if "Origin" in request.headers:
+            require_origin(request)
+        with self._limit(request.remote or ""):
+            link = SocketLink(request)
+            async with link.open() as socket:
+                live = await self._greet_agent(link)
+                try:
+                    async for frame in link.frames():
+                        self._agent_says(live, _from_agent.decode(frame))
+                finally:
+                    live.detach(PERSON, link)
+            return socket
+
+    async def _greet_agent(self, link: SocketLink) -> LiveSession:
+        nonce = secrets.token_bytes(32)
+        link.send(protocol.Challenge(VERSION, base64.b64encode(nonce).decode()))
+        hello = _from_agent.decode(await link.hello())
+        if not isinstance(hello, protocol.AgentHello):
+            raise ProtocolError("the first message is not a hello")
+        device = _verified_device(hello, nonce)
+        if hello.resume is not None:
+            live = self._desk.resume(hello.resume, device, link)
+            if live is not None:
+                return live
+        try:
+            return await self._desk.request(device, hello.facts, hello.language, link)
+        except RequestRefused as refused:
+            raise LinkRefused(refused.reason) from None
+
+    def _agent_says(self, live: LiveSession, message: Any) -> None:
+        match message:
+            case protocol.Decide(participant, allowed):
+                accepted = live.post_from_peer(machine.Decided(participant, allowed))
+            case protocol.Dismiss(participant):
+                accepted = live.post_from_peer(machine.Dismissed(participant))
+            case protocol.NewCode():
+                accepted = self._desk.issue_code(live, PERSON)
+            case _:
+                accepted = _both_say(live, PERSON, message)
+        if not accepted:
+            raise LinkRefused(Refusal.BUSY)
+
+    # ── technicians ──────────────────────────────────────────────────────────
+
+    async def session(self, request: web.Request) -> web.StreamResponse:
+        """A technician's link to one session."""
+        require_origin(request)
+        account = await require_account(request)
+        technician = as_technician(account)
+        with self._limit(request.remote or ""):
+            link = SocketLink(request)
+            async with link.open() as socket:
+                await self._greet_technician(link, technician)
+                live = self._present_session(request.match_info["session"], technician)
+                live.attach(technician.id, link)
+                try:
+                    async for frame in link.frames():
+                        self._technician_says(live, technician.id, _from_viewer.decode(frame))
+                finally:
+                    live.detach(technician.id, link)
+            return socket
+
+    def _present_session(self, session: str, technician: Technician) -> LiveSession:
+        live = self._desk.session(session)
+        if live is None:
+            raise LinkRefused(Refusal.SESSION_OVER)
+        if all(m.technician.id != technician.id for m in live.value.present):
+            raise LinkRefused(Refusal.NOT_ALLOWED)
+        return live
+
+    def _technician_says(self, live: LiveSession, who: str, message: Any) -> None:
+        match message:
+            case protocol.Leave():
+                accepted = live.post_from_peer(machine.Left(who))
+            case protocol.Invite():
+                accepted = self._desk.issue_code(live, who)
+            case _:
+                accepted = _both_say(live, who, message)
+        if not accepted:
+            raise LinkRefused(Refusal.BUSY)
+
+    # ── consoles ─────────────────────────────────────────────────────────────
+
+    async def console(self, request: web.Request) -> web.StreamResponse:
+        """A technician's live list of own sessions."""
+        require_origin(request)
+        account = await require_account(request)
+        technician = as_technician(account)
+        with self._limit(request.remote or ""):
+            link = SocketLink(request)
+            async with link.open() as socket:
+                await self._greet_technician(link, technician)
+
+                def send_rows() -> None:
+                    link.send(protocol.Sessions(self._desk.rows(technician.id)))
+
+                send_rows()
+                unwatch = self._desk.watch(technician.id, send_rows)
+                try:
+                    async for _ in link.frames():
+                        raise ProtocolError("the console only listens")
+                finally:
+                    unwatch()
+            return socket
+
+    async def _greet_technician(self, link: SocketLink, technician: Technician) -> None:
+        hello = _from_viewer.decode(await link.hello())
+        if not isinstance(hello, protocol.ViewerHello):
+            raise ProtocolError("the first message is not a hello")
+        link.send(protocol.ViewerWelcome(technician))
+
+
+def _both_say(live: LiveSession, who: str, message: Any) -> bool:
+    match message:
+        case protocol.Offer(sdp):
+            return live.post_from_peer(Offered(who, sdp))
+        case protocol.MediaFailed(reason):
+            return live.post_from_peer(machine.LinkLost(who, reason))
+        case protocol.End():
+            return live.post_from_peer(machine.EndAsked(who))
+    raise ProtocolError("a hello opens a link, once")
+
+
+def as_technician(account: Account) -> Technician:
+    """What the person is shown of an account."""
+    return Technician(account.id, account.name, account.organisation)
+
+
+def _verified_device(hello: protocol.AgentHello, nonce: bytes) -> str:
+    """The fingerprint of the device key, if the hello proves to hold it."""
+    try:
+        key = base64.b64decode(hello.device_key, validate=True)
+        proof = base64.b64decode(hello.proof, validate=True)
+        Ed25519PublicKey.from_public_bytes(key).verify(proof, PROOF_PREFIX + nonce)
+    except (binascii.Error, ValueError, InvalidSignature):
+        raise LinkRefused(Refusal.BAD_PROOF) from None
+    return hashlib.sha256(key).hexdigest()

@@ -1,0 +1,1 @@
+"""The incident log: what happened, in an order that cannot be changed unseen."""

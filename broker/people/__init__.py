@@ -1,0 +1,1 @@
+"""Who the technicians are and how they sign in."""

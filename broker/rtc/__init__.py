@@ -1,0 +1,1 @@
+"""The WebRTC engine of both ends: one UDP socket, many peers, no people."""

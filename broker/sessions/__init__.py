@@ -1,0 +1,1 @@
+"""Who may be with whom, and do what."""

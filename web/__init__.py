@@ -1,0 +1,1 @@
+"""The web pages: files that the broker serves, no Python."""

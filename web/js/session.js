@@ -1,0 +1,167 @@
+// One session's page: joins link, peer, screen, chat and the words about them.
+
+import { refusal } from "./api.js";
+import { Chat } from "./chat.js";
+import { find, isTyping } from "./dom.js";
+import { t } from "./i18n.js";
+import { Link } from "./link.js";
+import { setUp } from "./page.js";
+import { showParticipants } from "./participants.js";
+import { Peer, isSupported } from "./peer.js";
+import { Screen } from "./screen.js";
+import { showStats } from "./stats.js";
+import { explain } from "./why.js";
+
+/** @typedef {import("./protocol.js").ToViewer} ToViewer */
+/** @typedef {import("./protocol.js").FromViewer} FromViewer */
+
+setUp({
+  title: "session.title",
+  signedIn: true,
+  shortcuts: [
+    ["c", "keys.chat"],
+    ["Esc", "keys.leaveChat"],
+    ["f", "keys.fit"],
+    ["e", "keys.end"],
+  ],
+});
+
+const id = location.pathname.split("/")[2] ?? "";
+const screen = new Screen(find("#stage", HTMLElement));
+const status = find("[data-testid=status]", HTMLElement);
+const endDialog = find("#end-dialog", HTMLDialogElement);
+const inviteDialog = find("#invite-dialog", HTMLDialogElement);
+
+/** All that this page knows. @type {import("./why.js").Known} */
+const known = { id, linkUp: false, supported: isSupported() };
+/** @type {Peer | undefined} */
+let peer;
+
+const chat = new Chat(find("#chat", HTMLElement), () => known.me?.id ?? "");
+screen.onFrame = () => show();
+
+/** @type {Link<ToViewer, FromViewer>} */
+const link = new Link(`/ws/session/${id}`, {
+  change: (up) => {
+    known.linkUp = up;
+    if (!up) dropPeer();
+    show();
+  },
+  message: receive,
+});
+
+/** @param {ToViewer} message */
+function receive(message) {
+  if (message.type === "viewer-welcome") known.me = message.technician;
+  else if (message.type === "session") {
+    known.session = message;
+    known.sessionAt = performance.now();
+  } else if (message.type === "offer-wanted") connect();
+  else if (message.type === "answer") peer?.accept(message.sdp);
+  else if (message.type === "code") showInvitation(message.code);
+  else if (message.type === "ended") finish(() => (known.ended = message));
+  else if (message.fatal) finish(() => (known.refused = message.reason));
+  else if (message.reason === "no-common-codec") known.media = "no-codec";
+  else status.textContent = refusal(message.reason);
+  show();
+}
+
+async function connect() {
+  dropPeer();
+  if (!known.supported) {
+    link.send({ type: "media-failed", reason: "no-codec" });
+    return;
+  }
+  const fresh = new Peer({
+    stream: (stream) => screen.show(stream),
+    chat: (channel) => chat.attach(channel),
+    connected: () => {
+      known.media = "connected";
+      show();
+    },
+    failed: (reason) => {
+      dropPeer();
+      known.media = reason;
+      link.send({ type: "media-failed", reason });
+      show();
+    },
+  });
+  peer = fresh;
+  const sdp = await fresh.offer();
+  if (peer === fresh) link.send({ type: "offer", sdp });
+}
+
+function dropPeer() {
+  peer?.close();
+  peer = undefined;
+  if (known.media === "connected") known.media = undefined;
+  chat.detach();
+  screen.clear();
+}
+
+/** @param {() => void} note what is known of the end */
+function finish(note) {
+  note();
+  link.close();
+  dropPeer();
+  endDialog.close();
+  document.body.classList.add("over");
+}
+
+function show() {
+  const session = known.session;
+  status.textContent = known.ended
+    ? t("state.ended")
+    : !known.linkUp
+      ? t("common.reconnecting")
+      : session
+        ? t(`state.${session.state}`)
+        : t("why.opening");
+  status.className = `state ${known.ended ? "ended" : known.linkUp ? (session?.state ?? "waiting") : "paused"}`;
+  if (session) {
+    const { facts } = session;
+    find("#who", HTMLElement).textContent = `${facts.user}@${facts.host}`;
+    find("#facts", HTMLElement).textContent = `${facts.system} · ${facts.display}`;
+    chat.input.placeholder = t("chat.placeholder", { name: facts.user });
+    showParticipants(find("[data-testid=participants]", HTMLElement), session, known.me?.id ?? "");
+  }
+  screen.explain(explain(known, screen.hasFrame, performance.now()));
+}
+
+/** @param {string} digits */
+function showInvitation(digits) {
+  find("#invite-code", HTMLElement).textContent = digits.replace(/(\d{3})(?=\d)/g, "$1 ");
+  inviteDialog.showModal();
+}
+
+const actual = find("#actual", HTMLButtonElement);
+
+function toggleActual() {
+  actual.setAttribute("aria-pressed", String(screen.toggleActual()));
+}
+
+actual.addEventListener("click", toggleActual);
+find("#full", HTMLButtonElement).addEventListener("click", () => screen.root.requestFullscreen());
+find("#invite", HTMLButtonElement).addEventListener("click", () => link.send({ type: "invite" }));
+find("#leave", HTMLButtonElement).addEventListener("click", () => link.send({ type: "leave" }));
+find("[data-testid=end-session]", HTMLButtonElement).addEventListener("click", () => endDialog.showModal());
+endDialog.addEventListener("close", () => {
+  if (endDialog.returnValue === "end") link.send({ type: "end" });
+  endDialog.returnValue = "";
+});
+
+addEventListener("keydown", (event) => {
+  if (event.key === "Escape" && isTyping(event.target)) screen.root.focus();
+  if (isTyping(event.target) || event.ctrlKey || event.metaKey || event.altKey) return;
+  if (document.querySelector("dialog[open]")) return;
+  if (event.key === "c") {
+    event.preventDefault();
+    chat.input.focus();
+  }
+  if (event.key === "f") toggleActual();
+  if (event.key === "e" && !known.ended) endDialog.showModal();
+});
+
+showStats(() => peer?.connection, find("#stats", HTMLElement));
+setInterval(show, 1000);
+show();

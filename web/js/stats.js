@@ -1,0 +1,42 @@
+// The picture's numbers, once a second: size, frame rate, bit rate, round trip.
+
+import { t } from "./i18n.js";
+
+/**
+ * @param {() => RTCPeerConnection | undefined} connection
+ * @param {HTMLElement} target
+ * @returns {() => void} stops
+ */
+export function showStats(connection, target) {
+  let last = { at: 0, bytes: 0, frames: 0 };
+  const timer = setInterval(async () => {
+    const report = await connection()?.getStats();
+    if (!report) {
+      target.textContent = "–";
+      return;
+    }
+    for (const entry of report.values()) {
+      if (entry.type !== "inbound-rtp" || entry.kind !== "video") continue;
+      const seconds = (entry.timestamp - last.at) / 1000;
+      target.textContent = t("session.stats", {
+        width: entry.frameWidth ?? 0,
+        height: entry.frameHeight ?? 0,
+        fps: Math.round(((entry.framesDecoded ?? 0) - last.frames) / seconds),
+        kbps: Math.round(((entry.bytesReceived - last.bytes) * 8) / 1000 / seconds),
+        rtt: roundTrip(report),
+      });
+      last = { at: entry.timestamp, bytes: entry.bytesReceived, frames: entry.framesDecoded ?? 0 };
+    }
+  }, 1000);
+  return () => clearInterval(timer);
+}
+
+/** @param {RTCStatsReport} report */
+function roundTrip(report) {
+  for (const entry of report.values()) {
+    if (entry.type === "candidate-pair" && entry.nominated && entry.currentRoundTripTime != null) {
+      return Math.round(entry.currentRoundTripTime * 1000);
+    }
+  }
+  return "–";
+}

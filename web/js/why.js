@@ -1,0 +1,77 @@
+// Why there is no picture: one sentence and the next step, from what is known. Pure.
+
+import { refusal } from "./api.js";
+import { t } from "./i18n.js";
+
+/**
+ * @typedef {object} Known
+ * @property {string} id the session's
+ * @property {boolean} linkUp
+ * @property {boolean} supported whether this browser has WebRTC with H.264
+ * @property {import("./protocol.js").Technician} [me]
+ * @property {import("./protocol.js").Session} [session]
+ * @property {number} [sessionAt] when it came, in milliseconds
+ * @property {"connected" | import("./protocol.js").MediaFailure} [media]
+ * @property {import("./protocol.js").Ended} [ended]
+ * @property {import("./protocol.js").Refusal} [refused]
+ */
+/** @typedef {NonNullable<Parameters<import("./screen.js").Screen["explain"]>[0]>} Why */
+
+/**
+ * @param {Known} known
+ * @param {boolean} hasFrame
+ * @param {number} now milliseconds, as `sessionAt`
+ * @returns {Why | null} null when the picture is there
+ */
+export function explain(known, hasFrame, now) {
+  const { session } = known;
+  if (known.ended) return over(t(`end.${known.ended.reason}`), known.id);
+  if (known.refused) return { ...over(refusal(known.refused), known.id), next: t("why.refusedNext") };
+  if (!known.supported) return bad("why.noCodec", "why.noCodecNext");
+  if (!known.linkUp) return bad("why.brokerGone", "why.brokerGoneNext");
+  if (!session) return { tone: "wait", text: t("why.opening") };
+  const passed = (now - (known.sessionAt ?? now)) / 1000;
+  const left = (/** @type {number | null | undefined} */ s) => Math.max(0, Math.round((s ?? 0) - passed));
+  const mine = session.participants.find((p) => p.technician.id === known.me?.id);
+  const name = session.facts.user;
+  if (mine?.status === "asked") {
+    const seconds = left(session.ask_in_s);
+    return { tone: "wait", text: t("why.asked", { name, seconds }), next: t("why.askedNext") };
+  }
+  if (session.person_trouble === "no-udp") return bad("why.personNoUdp", "why.personNoUdpNext", { name });
+  if (session.person_trouble === "capture") return bad("why.capture", "why.captureNext", { name });
+  if (!session.person_connected) {
+    return bad("why.waitPerson", "why.waitPersonNext", { name, seconds: left(session.resume_in_s) });
+  }
+  if (known.media === "no-codec") return bad("why.noCodec", "why.noCodecNext");
+  if (known.media === "no-udp") return bad("why.noUdp", "why.noUdpNext");
+  if (known.media === "lost") return bad("why.lost", "why.lostNext");
+  if (hasFrame) return null;
+  return { tone: "wait", text: t(known.media === "connected" ? "why.firstFrame" : "why.connecting") };
+}
+
+/**
+ * @param {string} text
+ * @param {string} next
+ * @param {import("./i18n.js").Values} [values]
+ * @returns {Why}
+ */
+function bad(text, next, values) {
+  return { tone: "bad", text: t(text, values), next: t(next, values) };
+}
+
+/**
+ * @param {string} text
+ * @param {string} id
+ * @returns {Why}
+ */
+function over(text, id) {
+  return {
+    tone: "end",
+    text,
+    links: [
+      ["session.toIncident", `/incidents/${id}`],
+      ["session.toConsole", "/console"],
+    ],
+  };
+}
