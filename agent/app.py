@@ -301,10 +301,13 @@ class Agent:
             self._trouble = None
             self._ui.tell("picture.up")
 
-    def _media_failed(self, failure: MediaFailure) -> None:
+    def _media_failed(self, failure: MediaFailure, why: str = "") -> None:
         if failure is not self._trouble:
             self._trouble = failure
-            self._ui.tell("media.said", why=failure)
+            if why:
+                self._ui.tell("media.said_why", what=failure, why=why)
+            else:
+                self._ui.tell("media.said", what=failure)
         self._link.send(MediaFailed(failure))
 
     def _channel_open(self) -> None:

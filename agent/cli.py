@@ -19,7 +19,7 @@ from agent.app import Agent, Options
 from agent.device import KEY_FILE, DeviceKey, KeyUnusable, facts, state_directory
 from agent.link import is_this_computer
 from agent.locale import Texts, language_of
-from agent.screen import CaptureFailed, display_size
+from agent.screen import CaptureFailed, open_screen
 from agent.ui import Stop
 from agent.ui.text import TextUi
 
@@ -121,10 +121,14 @@ def _display(chosen: str | None, texts: Texts) -> str:
 
 def _size(display: str, texts: Texts) -> str:
     try:
-        width, height = display_size(display)
+        screen = open_screen(display)
+        try:
+            picture = screen.grab()
+        finally:
+            screen.close()
     except CaptureFailed as error:
-        raise Unusable(texts("usage.display", display=display or "?", cause=str(error))) from None
-    return f"{width}x{height}"
+        raise Unusable(texts("usage.display", cause=str(error))) from None
+    return f"{picture.width}x{picture.height}"
 
 
 if __name__ == "__main__":

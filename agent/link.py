@@ -228,7 +228,8 @@ class Link:
                 await self._greet(socket)
                 await self._converse(socket)
         except ConnectionClosed as closed:
-            raise LinkBroken(f"the connection closed: {closed.reason or closed.code}") from None
+            said = closed.rcvd.reason if closed.rcvd else ""
+            raise LinkBroken(said or "the connection closed") from None
         except ssl.SSLCertVerificationError as error:
             raise LinkOver(
                 "link.certificate", broker=self._broker, cause=error.verify_message

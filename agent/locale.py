@@ -155,7 +155,8 @@ _TABLE: Final[dict[str, tuple[str, str]]] = {
     "link.refused": _both("the broker refused: {why}", "el servidor se negó: {why}"),
     # ── media ────────────────────────────────────────────────────────────────
     "picture.up": _both("the picture connection is up", "la conexión de imagen funciona"),
-    "media.said": _both("{why}", "{why}"),
+    "media.said": _both("{what}", "{what}"),
+    "media.said_why": _both("{what} ({why})", "{what} ({why})"),
     # ── ends ─────────────────────────────────────────────────────────────────
     "end.said": _both("ended: {why}", "fin: {why}"),
     "end.said_by": _both("ended: {why} ({name})", "fin: {why} ({name})"),
@@ -198,8 +199,8 @@ _TABLE: Final[dict[str, tuple[str, str]]] = {
         "la clave del equipo en {file} no se puede usar: {cause}",
     ),
     "usage.display": _both(
-        "the screen of display {display} cannot be read ({cause}); set DISPLAY or give --display",
-        "no se puede leer la pantalla de {display} ({cause}); define DISPLAY o da --display",
+        "the screen cannot be read: {cause}; set DISPLAY or give --display",
+        "no se puede leer la pantalla: {cause}; define DISPLAY o da --display",
     ),
     "usage.wayland": _both(
         "this desktop runs Wayland, whose screen this version cannot read; "

@@ -16,7 +16,6 @@ from collections.abc import Callable
 from typing import Final
 
 from agent.publish import Publisher
-from agent.screen import CaptureFailed
 from agent.video.pipeline import Camera
 from broker.protocol import MediaFailure
 from broker.rtc.engine import Engine
@@ -46,7 +45,7 @@ class Media:
         display: str,
         send_offer: Callable[[str], bool],
         on_up: Callable[[], None],
-        on_failed: Callable[[MediaFailure], None],
+        on_failed: Callable[[MediaFailure, str], None],
         on_capturing: Callable[[], None],
         on_channel: Callable[[], None],
         on_message: Callable[[str | bytes], None],
@@ -89,12 +88,8 @@ class Media:
         publisher = self._publisher
         if not self._gate_open or publisher is None or self.capturing:
             return
-        try:
-            self._camera.start(publisher.send)
-        except CaptureFailed as error:
-            self._capture_failed(str(error))
-            return
         publisher.resume()
+        self._camera.start(publisher.send)
         self.capturing = True
         self._on_capturing()
 
@@ -102,9 +97,9 @@ class Media:
         if not self.capturing:
             return
         self.capturing = False
-        self._camera.stop()
         if self._publisher is not None:
             self._publisher.pause()
+        self._camera.stop()
         self._on_capturing()
 
     # ── what the broker wants ────────────────────────────────────────────────
@@ -254,17 +249,19 @@ class Media:
             self._publisher = None
             self._work.set()
 
-    def _fail(self, failure: MediaFailure) -> None:
-        """The connection does not work: try again after a growing pause."""
+    def _fail(self, failure: MediaFailure, why: str = "") -> None:
+        """The connection does not work: try again after a growing pause.
+
+        `why` is a sentence, if there is more to say than `failure` does.
+        """
         self._part()
         pause = min(RETRY_MAX_S, RETRY_FIRST_S * 2.0**self._failures)
         self._failures = min(self._failures + 1, 8)
         self._retry = asyncio.get_running_loop().call_later(pause, self.want)
-        self._on_failed(failure)
+        self._on_failed(failure, why)
 
     def _capture_failed(self, why: str) -> None:
-        logger.warning("the screen cannot be read: %s", why)
-        self._fail(MediaFailure.CAPTURE)
+        self._fail(MediaFailure.CAPTURE, why)
 
     def _stop_timers(self) -> None:
         for timer in (self._deadline, self._retry):

@@ -150,6 +150,8 @@ class Database:
         return group, True
 
     def _commit(self, group: list[_Write]) -> None:
+        # From here on nobody can give up: a write that is begun is answered.
+        group = [write for write in group if write.future.set_running_or_notify_cancel()]
         try:
             with self._engine.connect() as connection, _immediate(connection):
                 for write in group:
@@ -168,18 +170,19 @@ class Database:
 
 def _attempt(connection: Connection, write: _Write) -> None:
     """Run one write in a savepoint. Trouble with the database itself is raised."""
+    savepoint = connection.begin_nested()
     try:
-        with connection.begin_nested():
-            write.value = write.operation(connection)
-    except SQLAlchemyError as error:
+        write.value = write.operation(connection)
+    except Exception as error:
         if _is_storage_trouble(error):
-            raise
+            raise  # SQLite may have undone the transaction, savepoints and all
+        savepoint.rollback()
         write.error = error
-    except Exception as error:  # noqa: BLE001 - whatever it is, it belongs to its caller
-        write.error = error
+    else:
+        savepoint.commit()
 
 
-def _is_storage_trouble(error: SQLAlchemyError) -> bool:
+def _is_storage_trouble(error: Exception) -> bool:
     """Disk full, I/O error, locked, corrupt: not the operation's own mistake."""
     original = getattr(error, "orig", None)
     return isinstance(original, sqlite3.OperationalError | sqlite3.DatabaseError) and not (

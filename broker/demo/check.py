@@ -11,8 +11,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, Final, TypeVar
 
+from playwright.sync_api import Browser, Page, sync_playwright
 from playwright.sync_api import Error as BrowserError
-from playwright.sync_api import Page, sync_playwright
 
 from broker.demo.children import StartFailed
 from broker.demo.house import ORGANISATION, TECHNICIAN, House, PlayedAgent
@@ -98,40 +98,50 @@ class Report:
 def check(house: House, agent_command: list[str], display: str) -> int:
     """Take all steps; the exit code: 0 if nothing was missing."""
     report = Report()
-    agent = PlayedAgent(agent_command, house.data / "agent.log")
-    missing = ""
+    transcript = missing = ""
     try:
-        with sync_playwright() as playwright:
-            browser = playwright.chromium.launch(
-                executable_path=_chromium(), args=[*FLAGS, *_as_root()]
-            )
+        with _browser() as browser:
+            page = browser.new_page(locale="en-GB")
+            agent = PlayedAgent(agent_command, house.data / "agent.log")
             try:
-                _take_steps(report, house, agent, browser.new_page(), display)
+                _take_steps(report, house, agent, page, display)
             finally:
-                browser.close()
+                agent.close()
+                transcript = agent.transcript()
     except (Missing, StartFailed) as error:
         missing = str(error)
     except BrowserError as error:
         missing = f"the browser: {str(error).splitlines()[0]}"
-    finally:
-        agent.close()
     print(f"\nWhat the check saw:\n\n{report.table()}\n")
     if missing:
-        print(f"MISSING: {missing}\n\nThe agent's terminal:\n\n{agent.transcript()}")
+        print(f"MISSING: {missing}\n\nThe agent's terminal:\n\n{transcript}")
         return 1
     print("Everything was there.")
     return 0
 
 
+@contextmanager
+def _browser() -> Iterator[Browser]:
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(
+            executable_path=_chromium(), args=[*FLAGS, *_as_root()]
+        )
+        try:
+            yield browser
+        finally:
+            browser.close()
+
+
 def _take_steps(report: Report, house: House, agent: PlayedAgent, page: Page, display: str) -> None:
-    page.on("dialog", lambda dialog: dialog.accept())
+    page.set_default_timeout(STEP_S * 1000)
     with report.step("the agent has a code") as saw:
         digits = _shown(agent, r"(?m)^code: ((?:\d{3} ){3}\d{3})$")
         saw.append(digits)
     with report.step("signed in by link") as saw:
         page.goto(house.sign_in_link())
-        _until(lambda: "/console" in page.url, "the console did not open")
-        page.wait_for_selector(_handle("code-input"), timeout=STEP_S * 1000)
+        page.click(_handle("sign-in"))
+        page.wait_for_url("**/console")
+        page.wait_for_selector(_handle("code-input"))
         saw.append(page.url)
     with report.step("code entered, consent asked") as saw:
         page.fill(_handle("code-input"), digits)
@@ -141,6 +151,8 @@ def _take_steps(report: Report, house: House, agent: PlayedAgent, page: Page, di
             raise Missing(f"the question does not name the technician: {question}")
         saw.append(question)
     with report.step("nothing shown before the yes"):
+        page.wait_for_url("**/session/*")
+        page.wait_for_selector(_handle("screen"), state="attached")
         if page.evaluate(_HAS_PICTURE):
             raise Missing("there was a picture before consent")
     with report.step("allowed, first picture"):
@@ -165,6 +177,7 @@ def _take_steps(report: Report, house: House, agent: PlayedAgent, page: Page, di
     session = page.url.rstrip("/").rpartition("/")[2].partition("?")[0]
     with report.step("ended by the technician") as saw:
         page.click(_handle("end-session"))
+        page.click(_handle("end-confirm"))
         _shown(agent, r"ended: ")
         code = agent.exit_code(STEP_S)
         if code != 0:

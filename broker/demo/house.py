@@ -51,7 +51,7 @@ class House:
             [*_BROKER, *arguments, "--data", str(self.data)],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
-            env=_environment(),
+            env={**_environment(), "AYUDA_LOG": "WARNING"},
             check=False,
             start_new_session=True,
         )

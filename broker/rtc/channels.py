@@ -22,8 +22,8 @@ from broker.rtc import sctp_guard
 BUFFER_MAX: Final = 1024 * 1024
 """Most bytes that may wait on one channel; what comes then is refused."""
 
-HELD_CHUNKS_MAX: Final = 2048
-"""Most chunks that wait for others before them: twice our 1 MB receive window."""
+HELD_CHUNKS_MAX: Final = 1024
+"""Most chunks that wait for others before them: our receive window of 1 MB in full ones."""
 
 _WINDOW_OVERRUN_MAX: Final = 256 * 1024
 _DCEP: Final = 50  # RFC 8832 §8.1

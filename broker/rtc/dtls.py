@@ -131,6 +131,8 @@ class Dtls:
         Raises DtlsFailed during the handshake and DtlsClosed after it. Forged or
         broken records change nothing (RFC 6347 §4.1.2.7).
         """
+        if not datagram:
+            return []
         self._ssl.bio_write(datagram)
         if self.keys is None:
             self._handshake()

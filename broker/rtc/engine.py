@@ -139,7 +139,7 @@ class Engine:
         Raises SdpError, NoCommonCodec or TooManyPeers.
         """
         offer = sdp.parse(offer_sdp)
-        remote = negotiate.read_remote(offer)
+        remote = negotiate.read_remote(offer, answers=False)
         video = negotiate.choose_video(offer, ssrc=_new_ssrc(), rtx_ssrc=_new_ssrc())
         peer = self._new_peer(handlers, server=True)
         peer.remote, peer.video = remote, video
@@ -168,7 +168,7 @@ class Engine:
 
     def _accept(self, peer: Peer, text: str, ssrc: int, rtx_ssrc: int) -> None:
         answer = sdp.parse(text)
-        remote = negotiate.read_remote(answer)
+        remote = negotiate.read_remote(answer, answers=True)
         video = negotiate.read_answer(answer, ssrc=ssrc, rtx_ssrc=rtx_ssrc)
         targets = [target for target in remote.candidates if self._reachable(target)]
         if not targets:

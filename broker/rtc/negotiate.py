@@ -79,8 +79,8 @@ class Local(Struct, frozen=True):
     candidates: Sequence[Target] = ()
 
 
-def read_remote(description: Description) -> Remote:
-    """The transport of the sections in use. Raises SdpError."""
+def read_remote(description: Description, *, answers: bool) -> Remote:
+    """The transport of the sections in use of an offer or an answer. Raises SdpError."""
     used = [section for section in description.sections if _usable(section)]
     if not used:
         raise SdpError("neither a video nor a data-channel section can be used")
@@ -93,6 +93,9 @@ def read_remote(description: Description) -> Remote:
         raise SdpError("all sections must be bundled (RFC 9143)")
     if any(one.credentials not in (None, first.credentials) for one in used):
         raise SdpError("bundled sections must share one transport")
+    # The lite end is the DTLS server, always (RFC 8842 §5).
+    if first.setup not in (("passive",) if answers else ("actpass", "active")):
+        raise SdpError(f"a=setup:{first.setup} does not fit")
     channels = next((one for one in used if one.kind == "application"), None)
     return Remote(
         credentials=first.credentials,

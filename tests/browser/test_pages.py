@@ -110,6 +110,7 @@ async def test_empty_lists_say_what_comes_next(broker: Broker, sign_in: SignIn) 
 async def test_shortcuts_are_listed_by_a_question_mark(broker: Broker, sign_in: SignIn) -> None:
     technician = await sign_in(broker)
     await technician.page.goto(f"{broker.url}/incidents")
+    await expect(technician.by("status")).to_contain_text("No incidents yet")
     await technician.page.keyboard.press("?")
     await expect(technician.page.get_by_role("dialog")).to_contain_text("Next, previous")
     await technician.page.keyboard.press("Escape")

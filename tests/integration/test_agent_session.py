@@ -31,10 +31,10 @@ async def test_the_picture_flows_after_the_yes_and_stops_at_q(
         await technician.until(lambda t: t.session and t.session.state is State.ASKED)
         assert technician.packets == 0
         await agent.allow(r"Ana Ruiz \(Example\)")
-        await agent.next_line(SEEN)
+        await agent.child.line(SEEN)
         await technician.until(lambda t: t.packets > 0)
         await agent.quit()
-        await agent.next_line(UNSEEN)
+        await agent.child.line(UNSEEN)
         await technician.until(lambda t: t.ended)
         assert technician.ended
         assert technician.ended.reason is EndReason.PERSON_ENDED
@@ -64,11 +64,11 @@ async def test_chat_goes_both_ways_and_counts_when_recorded(
         await agent.allow(ANA)
         await technician.until(lambda t: t.packets > 0)
         technician.say("text-from-ana", "what do you see?\x1b[2J")
-        await agent.next_line(r"Ana Ruiz: what do you see\?$")
+        await agent.child.line(r"Ana Ruiz: what do you see\?$")
         await technician.until(lambda t: t.said == ["text-from-ana"])
         await agent.child.type("a printer, señora")
         await technician.until(lambda t: "a printer, señora" in t.heard)
-        await agent.next_line("you: a printer, señora")
+        await agent.child.line("you: a printer, señora")
 
 
 async def test_who_is_sent_away_sees_nothing_more_and_the_other_stays(
@@ -82,12 +82,12 @@ async def test_who_is_sent_away_sees_nothing_more_and_the_other_stays(
         async with ProtocolTechnician.join(broker, "Ben Okoro", await agent.code()) as ben:
             await agent.allow("Ben Okoro")
             await ben.until(lambda t: t.packets > 0)
-            await agent.next_line(r"Ana Ruiz \(Example\) and Ben Okoro \(Example\) can see")
+            await agent.child.line(r"Ana Ruiz \(Example\) and Ben Okoro \(Example\) can see")
             await agent.child.type("d")
-            await agent.next_line("send whom away")
+            await agent.child.line("send whom away")
             await agent.child.type("1")
             await ana.until(lambda t: t.ended)
-            await agent.next_line(r"^\S+ Ben Okoro \(Example\) can see your screen now")
+            await agent.child.line(r"^\S+ Ben Okoro \(Example\) can see your screen now")
             seen = ben.packets
             await ben.until(lambda t: t.packets > seen)
 
@@ -99,8 +99,8 @@ async def test_a_technician_whose_link_drops_sees_nothing_until_it_is_back(
     async with ProtocolTechnician.join(broker, ANA, await agent.code()) as technician:
         await agent.allow(ANA)
         await technician.until(lambda t: t.packets > 0)
-    await agent.next_line(UNSEEN)
-    await agent.next_line("connection of Ana Ruiz is down")
+    await agent.child.line(UNSEEN)
+    await agent.child.line("connection of Ana Ruiz is down")
 
 
 async def test_a_killed_broker_stops_the_picture_and_a_new_one_gives_a_new_code(
@@ -110,13 +110,13 @@ async def test_a_killed_broker_stops_the_picture_and_a_new_one_gives_a_new_code(
     first = await agent.code()
     async with ProtocolTechnician.join(broker, ANA, first) as technician:
         await agent.allow(ANA)
-        await agent.next_line(SEEN)
+        await agent.child.line(SEEN)
         await technician.until(lambda t: t.packets > 0)
         await broker.kill()
-        await agent.next_line(UNSEEN)
-        await agent.next_line("connection to the broker is lost; your screen is not sent")
+        await agent.child.line(UNSEEN)
+        await agent.child.line("connection to the broker is lost; your screen is not sent")
     await broker.start()
-    await agent.next_line("the session before is over")
+    await agent.child.line("the session before is over")
     assert await agent.code() != first
     assert agent.child.text.count("can see your screen now") == 1
 
@@ -127,7 +127,7 @@ async def test_a_closed_terminal_ends_the_session(broker: Broker, start_agent: S
         await agent.allow(ANA)
         await technician.until(lambda t: t.packets > 0)
         close_input(agent)
-        await agent.next_line("nobody can answer here any more")
+        await agent.child.line("nobody can answer here any more")
         await technician.until(lambda t: t.ended)
         assert await agent.child.wait() == 0
 
@@ -151,11 +151,11 @@ async def test_a_withdrawn_question_is_taken_back(broker: Broker, start_agent: S
         await ana.until(lambda t: t.packets > 0)
         await agent.child.type("n")
         async with ProtocolTechnician.join(broker, "Ben Okoro", await agent.code()) as ben:
-            await agent.next_line("allow Ben Okoro")
+            await agent.child.line("allow Ben Okoro")
             await ben.leave()
-            await agent.next_line("the question about Ben Okoro no longer stands")
+            await agent.child.line("the question about Ben Okoro no longer stands")
             await agent.child.type("y")
-            await agent.next_line("nothing is being asked now")
+            await agent.child.line("nothing is being asked now")
             assert ben.packets == 0
 
 
@@ -167,6 +167,6 @@ async def test_without_udp_the_person_is_told_why_nothing_is_seen(
     agent = await start_agent(broker)
     async with ProtocolTechnician.join(broker, ANA, await agent.code()) as technician:
         await agent.allow(ANA)
-        await agent.next_line("UDP does not reach the broker")
+        await agent.child.line("UDP does not reach the broker")
         await technician.until(lambda t: t.session and t.session.person_trouble)
         assert "can see your screen" not in agent.child.text

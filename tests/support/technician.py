@@ -122,4 +122,3 @@ class Technician:
     def _on_console(self, message: Any) -> None:
         if message.type == "error":
             self.errors.append(message.text)
-

@@ -53,7 +53,7 @@ def test_every_sentence_is_used() -> None:
 def test_every_enumerated_sentence_belongs_to_a_reason() -> None:
     reasons = {f"ended.{r.value}" for r in EndReason}
     reasons |= {f"refused.{r.value}" for r in Refusal}
-    reasons |= {f"media.{f.value}" for f in MediaFailure} | {"media.said"}
+    reasons |= {f"media.{f.value}" for f in MediaFailure} | {"media.said", "media.said_why"}
     assert {k for k in keys() if k.startswith(ENUMERATED)} == reasons
 
 

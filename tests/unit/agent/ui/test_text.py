@@ -89,7 +89,7 @@ async def test_each_event_is_a_line_with_its_time(person: Person) -> None:
 
 async def test_reasons_are_said_in_words(person: Person) -> None:
     person.ui.tell("end.said", why=EndReason.TECHNICIAN_ENDED)
-    person.ui.tell("media.said", why=MediaFailure.NO_UDP)
+    person.ui.tell("media.said", what=MediaFailure.NO_UDP)
     person.ui.tell("link.refused", why=Refusal.BUSY)
     lines = person.sees().splitlines()
     assert lines[0] == "12:00:00 ended: the technician ended the session"

@@ -1,0 +1,1 @@
+"""From encoded frames to RTP payloads and back, a file a codec."""
