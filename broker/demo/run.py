@@ -79,7 +79,8 @@ def _run(args: argparse.Namespace) -> int:
 def _display(started: contextlib.ExitStack, data: Path) -> tuple[str, str]:
     """The display to show, and what to call it."""
     display = os.environ.get("DISPLAY", "")
-    if is_reachable(display):
+    # Under Wayland, DISPLAY leads to XWayland, which cannot read the screen.
+    if os.environ.get("XDG_SESSION_TYPE") != "wayland" and is_reachable(display):
         return display, f"your own ({display})"
     display = started.enter_context(virtual_desktop(data))
     return display, f"a small virtual desktop ({display}), since this machine shows none"

@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from broker.rtc import ice, negotiate, rtp, sctp_guard, sdp
+from broker.rtc.dtls import Fingerprint
 from broker.rtc.keyframes import STARTS_KEY_FRAME
 from tests.unit.rtc.offers import CHROMIUM, WITH_AUDIO
 
@@ -115,10 +116,10 @@ def test_sctp(packet: bytes) -> None:
 
 
 def read(text: str) -> None:
-    with contextlib.suppress(sdp.SdpError, negotiate.NoCommonCodec):
+    with contextlib.suppress(sdp.SdpError, sdp.NoCommonCodec):
         offer = sdp.parse(text)
         local = negotiate.Local(
-            ice.Credentials("brokerfrag", "b" * 24), sdp.Fingerprint("sha-256", "00")
+            ice.Credentials("brokerfrag", "b" * 24), Fingerprint("sha-256", "00")
         )
         negotiate.read_remote(offer, answers=False)
         video = negotiate.choose_video(offer, ssrc=1, rtx_ssrc=2)

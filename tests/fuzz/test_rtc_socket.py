@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import gc
 import os
 import random
 import socket
 import tracemalloc
+from collections.abc import Iterator
 
 import pytest
 
@@ -57,6 +59,13 @@ def forge(chance: random.Random, genuine: list[bytes]) -> bytes:
     for _ in range(chance.randrange(1, 5)):
         data[chance.randrange(len(data))] = chance.randrange(256)
     return bytes(data)
+
+
+def received(sock: socket.socket) -> Iterator[bytes]:
+    """Every datagram that waits at a socket."""
+    with contextlib.suppress(BlockingIOError):
+        while True:
+            yield sock.recv(2048)
 
 
 async def chat(here: Call, text: str) -> None:
@@ -113,9 +122,8 @@ async def test_a_session_survives_hostile_datagrams(same_address: bool) -> None:
     assert after - before < GROWTH_MAX
     assert here.broker_heard.state is here.client_heard.state is PeerState.CONNECTED
     if not same_address:
-        with pytest.raises(BlockingIOError):
-            while True:  # a replayed check is answered; nothing else is
-                assert stranger.recv(2048)[:2] == b"\x01\x01"
+        # A replayed check is answered; nothing else is.
+        assert {reply[:2] for reply in received(stranger)} <= {b"\x01\x01"}
     await chat(here, "still here")
     here.client_peer.send_rtp(media(number + 1, video.ssrc))
     await until(lambda: here.broker_heard.rtp)
