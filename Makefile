@@ -6,6 +6,7 @@
 #   make lint             style and types, Python and JavaScript
 #   make bench            all benchmarks; bench-NAME for one
 #   make soak             the long fault and fuzz runs
+#   make screenshots      the pictures of the documentation
 
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
@@ -19,7 +20,7 @@ BENCH_PACKAGES := novnc x11vnc websockify
 BENCHES := $(patsubst tests/bench/bench_%.py,%,$(wildcard tests/bench/bench_*.py))
 SOAK ?= 20
 
-.PHONY: help setup demo test run lint format bench soak clean $(addprefix bench-,$(BENCHES))
+.PHONY: help setup demo test run lint format bench soak screenshots clean $(addprefix bench-,$(BENCHES))
 
 help:
 	@sed -n 's/^#   //p' Makefile
@@ -72,6 +73,10 @@ $(addprefix bench-,$(BENCHES)): bench-%: setup $(STAMPS)/bench-system
 
 soak: setup
 	@AYUDA_SOAK=$(SOAK) $(BIN)/python -m pytest tests/faults tests/fuzz tests/unit --timeout 7200
+
+screenshots: setup
+	@$(BIN)/python -m pytest tests/browser/test_screenshots.py
+	@mkdir -p docs/images && cp var/screenshots/session.png docs/images/
 
 clean:
 	rm -rf $(VENV) $(STAMPS) node_modules build *.egg-info

@@ -93,6 +93,7 @@ class Agent:
         self._gate = Gate()
         self._seen: Session | None = None
         self._conversation = Conversation()
+        self._sent_away: set[str] = set()  # on this link
         self._trouble: MediaFailure | None = None
         self._stopping = False
         self._over = asyncio.Event()
@@ -150,6 +151,7 @@ class Agent:
                 before = self._gate
                 self._move(before.answered(technician, allowed))
                 if technician in before.questions:
+                    self._sent_away.discard(technician.id)
                     self._link.send(Decide(technician.id, allowed))
             case SendAway(participant):
                 self._send_away(participant)
@@ -173,7 +175,7 @@ class Agent:
 
     def _send_away(self, participant: str) -> None:
         self._move(self._gate.dismissed(participant))
-        self._link.send(Dismiss(participant))
+        self._dismiss(participant)
         for technician in presence.allowed(self._seen):
             if technician.id == participant:
                 self._ui.tell("dismissed", name=technician.name)
@@ -222,6 +224,7 @@ class Agent:
                 self._ui.ask(technician)
 
     def _welcome(self, message: AgentWelcome, before: str) -> None:
+        self._sent_away.clear()
         if message.resumed:
             self._ui.tell("link.resumed")
             return
@@ -239,6 +242,14 @@ class Agent:
             self._ui.tell(key, name=technician.name)
         self._seen = session
         self._ui.present(presence.allowed(session))
+        for technician in presence.allowed(session):
+            # Sent away while the link was down, or never allowed here at all.
+            if technician not in self._gate.allowed and technician.id not in self._sent_away:
+                self._dismiss(technician.id)
+
+    def _dismiss(self, participant: str) -> None:
+        if self._link.send(Dismiss(participant)):
+            self._sent_away.add(participant)
 
     def _refused(self, reason: Refusal) -> None:
         if reason in ABOUT_THE_OFFER:
@@ -271,8 +282,9 @@ class Agent:
 
     async def _say_goodbye(self, link: asyncio.Task[None]) -> None:
         self._over.set()
+        wait_s = FAREWELL_S if self._link.up else 0.0
         self._link.close()
-        await asyncio.wait({link}, timeout=FAREWELL_S)
+        await asyncio.wait({link}, timeout=wait_s)
         link.cancel()
         try:
             await link

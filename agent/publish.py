@@ -103,6 +103,11 @@ class Publisher:
         self._pump_timer: asyncio.TimerHandle | None = None
         self._report_timer: asyncio.TimerHandle | None = None
 
+    @property
+    def rtt_s(self) -> float | None:
+        """The round trip to the peer, smoothed; None until it was measured."""
+        return self._bandwidth.rtt_s
+
     # ── frames ───────────────────────────────────────────────────────────────
 
     def resume(self) -> None:

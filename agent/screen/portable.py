@@ -5,6 +5,7 @@ Cost at 1920 x 1080 on X11: 3 ms a picture, pointer included.
 
 from __future__ import annotations
 
+import contextlib
 import sys
 import time
 from collections.abc import Callable
@@ -20,6 +21,10 @@ SIZE_CHECK_S: Final = 1.0
 
 TRIES: Final = 3
 """A picture can fail because the display is being resized at that moment."""
+
+
+_TROUBLE: Final = (ScreenShotError, OSError, AssertionError, ValueError)
+# mss asserts that each request has an answer; a display that is gone gives none.
 
 
 class PortableScreen:
@@ -39,16 +44,16 @@ class PortableScreen:
         for _ in range(TRIES - 1):
             try:
                 return self._take()
-            except (ScreenShotError, OSError):
+            except _TROUBLE:
                 self._reopen()
         try:
             return self._take()
-        except (ScreenShotError, OSError) as error:
+        except _TROUBLE as error:
             raise self._failed(error) from None
 
     def close(self) -> None:
         """Disconnect."""
-        self._mss.close()
+        _close(self._mss)
 
     def _take(self) -> Picture:
         shot = self._mss.grab(self._area)
@@ -58,7 +63,7 @@ class PortableScreen:
         self._checked_at = self._now()
         fresh = self._open()
         if fresh.monitors[0] == self._area:
-            fresh.close()
+            _close(fresh)
         else:
             self._replace(fresh)
 
@@ -66,18 +71,18 @@ class PortableScreen:
         self._replace(self._open())
 
     def _replace(self, fresh: mss.MSS) -> None:
-        self._mss.close()
+        _close(self._mss)
         self._mss, self._area = fresh, fresh.monitors[0]
 
     def _open(self) -> mss.MSS:
         """A connection whose pointer, if it can be read, is in the picture."""
         try:
             return self._connect(with_pointer=True)
-        except (ScreenShotError, OSError):
+        except _TROUBLE:
             pass  # a display without the XFixes extension cannot tell its pointer
         try:
             return self._connect(with_pointer=False)
-        except (ScreenShotError, OSError) as error:
+        except _TROUBLE as error:
             raise self._failed(error) from None
 
     def _connect(self, *, with_pointer: bool) -> mss.MSS:
@@ -88,15 +93,20 @@ class PortableScreen:
             area = screen.monitors[0]
             # Whether the pointer can be read shows with the first picture.
             screen.grab((area["left"], area["top"], area["left"] + 1, area["top"] + 1))
-        except (ScreenShotError, OSError):
-            screen.close()
+        except _TROUBLE:
+            _close(screen)
             raise
         return screen
 
     def _failed(self, error: Exception) -> CaptureFailed:
         where = f"display {self._display}" if self._display else "default display"
-        cause = str(error).splitlines()[0] if str(error) else type(error).__name__
+        cause = str(error).splitlines()[0] if str(error) else "it does not answer any more"
         return CaptureFailed(
             f"the {where} cannot be read ({cause}); check that it is running "
             "and that this user may see it"
         )
+
+
+def _close(screen: mss.MSS) -> None:
+    with contextlib.suppress(*_TROUBLE):  # a connection that is lost already
+        screen.close()

@@ -189,8 +189,9 @@ class TextUi:
 
     # ── the question that stands ─────────────────────────────────────────────
 
-    def _put_question(self) -> None:
-        self._terminal.forget_typed()
+    def _put_question(self, again: bool = False) -> None:
+        if not again:
+            self._terminal.forget_typed()
         technician = self._questions[0]
         question = self._texts(
             "ask.see",
@@ -215,7 +216,7 @@ class TextUi:
         for line in self._wrapped(at + text):
             self._terminal.write(line + "\n")
         if asking and self._questions:
-            self._put_question()
+            self._put_question(again=True)
 
     def _wrapped(self, line: str) -> list[str]:
         """On a terminal, no text of others may begin a line."""

@@ -168,6 +168,8 @@ class Engine:
 
     def _accept(self, peer: Peer, text: str, ssrc: int, rtx_ssrc: int) -> None:
         answer = sdp.parse(text)
+        if not answer.ice_lite:
+            raise sdp.SdpError("the answer is not of a lite end, and we check no other")
         remote = negotiate.read_remote(answer, answers=True)
         video = negotiate.read_answer(answer, ssrc=ssrc, rtx_ssrc=rtx_ssrc)
         targets = [target for target in remote.candidates if self._reachable(target)]

@@ -47,6 +47,9 @@ class PeerState(StrEnum):
     CLOSED = "closed"  # for good
 
 
+_LOST: Final = PeerState.LOST
+
+
 def _ignore(*_: object) -> None:
     """The default for what a caller does not want to hear."""
 
@@ -173,7 +176,8 @@ class Peer:
     def send_rtp(self, packet: bytes) -> None:
         """Protect an RTP packet and send it now; dropped while not connected."""
         srtp, path = self._srtp, self._where.current
-        if srtp is None or path is None:
+        # Nobody who fell silent is sent media (RFC 7675 §5.1).
+        if srtp is None or path is None or self.state is _LOST:
             return
         protected = srtp.protect(packet)
         if protected is not None:
@@ -184,7 +188,7 @@ class Peer:
     def send_rtcp(self, packet: bytes) -> None:
         """Protect a compound RTCP packet and send it now; dropped while not connected."""
         srtp, path = self._srtp, self._where.current
-        if srtp is None or path is None:
+        if srtp is None or path is None or self.state is _LOST:
             return
         protected = srtp.protect_rtcp(packet)
         if protected is not None:
@@ -232,9 +236,9 @@ class Peer:
         )
         if response is None:
             return False
-        self.house.port.send(response, path)
         if not self._on_check(path, nominated=request.use_candidate):
-            return True  # no room for this address; the others still work
+            return False  # a success would promise more than we can keep
+        self.house.port.send(response, path)
         self._authentic()
         if self.state is PeerState.NEW:
             self._set_state(PeerState.CONNECTING, "reached")

@@ -30,6 +30,7 @@ Ancillary = list[tuple[int, int, bytes]]
 
 # Linux's numbers; the socket module of Python 3.11 does not name the first.
 _IP_PKTINFO: Final = getattr(socket, "IP_PKTINFO", 8)
+_MSG_TRUNC: Final = int(socket.MSG_TRUNC)  # an enum costs 4 µs a datagram
 _CMSG_SPACE: Final = 64  # one in6_pktinfo with its header, and room to spare
 
 
@@ -141,7 +142,7 @@ class Port:
                 counters.send_failed += 1
                 continue
             counters.packets_in += 1
-            if flags & socket.MSG_TRUNC:
+            if flags & _MSG_TRUNC:
                 counters.oversized_in += 1
             elif data:
                 on_datagram(data, remote, ancillary)

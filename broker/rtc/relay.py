@@ -1,9 +1,9 @@
 """One session's picture: one publisher's encoded packets to many viewers.
 
 The shell of `upstream.py` (what the publisher sends and is told) and
-`downstream.py` (what each viewer gets). No transcoding, no task a packet. Cost
-of a forwarded packet: about 5 µs to take it in, and 12 µs a viewer, of which
-6 µs are SRTP and 4 µs the system call.
+`downstream.py` (what each viewer gets). No transcoding, no task a packet. CPU of
+a packet of 1,100 bytes, from the read on: about 50 µs with 1 viewer, 105 with 5,
+175 with 10 (2 cores, Debian 12); more than half of it is SRTP and system calls.
 """
 
 from __future__ import annotations

@@ -38,11 +38,6 @@ class RtpError(Exception):
 # ── sequence numbers and time ────────────────────────────────────────────────
 
 
-def sequence_newer(one: int, other: int) -> bool:
-    """Whether sequence number `one` comes after `other`, across the wrap (RFC 1982)."""
-    return one != other and ((one - other) & 0xFFFF) < 0x8000
-
-
 def extend_sequence(sequence_number: int, near: int) -> int:
     """The unwrapped number that ends in these 16 bits and is nearest to `near`.
 
@@ -399,11 +394,6 @@ def sdes(ssrc: int, cname: str) -> bytes:
     name = cname.encode()[:255]
     chunk = struct.pack("!IBB", ssrc, 1, len(name)) + name + b"\x00"
     return _rtcp(1, 202, chunk + bytes(-len(chunk) % 4))
-
-
-def bye(ssrc: int) -> bytes:
-    """BYE of one source (RFC 3550 §6.6)."""
-    return _rtcp(1, 203, struct.pack("!I", ssrc))
 
 
 def nack(sender_ssrc: int, media_ssrc: int, sequence_numbers: Sequence[int]) -> bytes:

@@ -57,7 +57,6 @@ class Upstream:
 
     def __init__(self, video: NegotiatedVideo, continues: Position, now: float) -> None:
         self.position = continues
-        self.started = False  # whether a key frame has begun to arrive
         self.last_key: tuple[int, float] | None = None  # number and time of the last
         self._continues = continues
         self._video = video
@@ -165,7 +164,6 @@ class Upstream:
             self.position = Position(placed, new_timestamp, now)
         key = self._starts_key_frame(payload)
         if key:
-            self.started = True
             self._key_frames.arrived()
             self._nacks.on_key_frame(sequence_number)
             if self.last_key is None or placed > self.last_key[0]:

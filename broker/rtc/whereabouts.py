@@ -23,7 +23,6 @@ class Whereabouts:
 
     def __init__(self, now: float) -> None:
         self.current: Path | None = None
-        self.moves = 0
         self._known: dict[Address, Path] = {}  # oldest first
         self._heard_at = now  # from the address in use
 
@@ -66,7 +65,4 @@ class Whereabouts:
     def move(self, path: Path, now: float) -> None:
         """Something that cannot be replayed came by this path: use it from now on."""
         self._heard_at = now
-        if self.current is not path:
-            if self.current is not None:
-                self.moves += 1
-            self.current = path
+        self.current = path

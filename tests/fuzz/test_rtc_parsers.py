@@ -41,7 +41,7 @@ COMPOUND = (
     + rtp.nack(1, 2, [1, 5, 9, 70])
     + rtp.pli(1, 2)
     + rtp.remb(1, 3_000_000, [2])
-    + rtp.bye(1)
+    + b"\x81\xcb\x00\x01\x00\x00\x00\x01"  # BYE
 )
 PACKET = rtp.build_packet(
     payload_type=96,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from broker.protocol import State
+from broker.protocol import EndReason, State
 from tests.conftest import StartAgent, StartBroker
 from tests.integration.cut import Cut
 from tests.integration.protocol_technician import ProtocolTechnician
@@ -52,6 +52,26 @@ async def test_a_question_that_was_open_is_put_again(
             assert technician.packets == 0
             await agent.child.type("y")
             await technician.until(lambda t: t.packets > 0)
+
+
+async def test_who_is_sent_away_while_the_link_is_cut_does_not_come_back(
+    broker: Broker, start_agent: StartAgent
+) -> None:
+    async with Cut.before(broker.port) as (link, url):
+        agent = await start_agent(broker, url=url)
+        async with ProtocolTechnician.join(broker, ANA, await agent.code()) as technician:
+            await agent.allow(ANA)
+            await technician.until(lambda t: t.packets > 0)
+            link.cut()
+            await agent.child.line(LOST)
+            await agent.child.type("d")
+            await agent.child.line("you sent Ana Ruiz away")
+            seen = technician.packets
+            link.mend()
+            await technician.until(lambda t: t.ended)
+            assert technician.ended
+            assert technician.ended.reason is EndReason.PERSON_ENDED
+            assert technician.packets == seen
 
 
 async def test_a_session_that_is_over_is_not_resumed(

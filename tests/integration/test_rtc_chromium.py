@@ -12,6 +12,7 @@ import av
 import numpy as np
 import pytest
 from aiohttp import web
+from av.video.frame import PictureType
 from playwright.async_api import Browser, Page
 
 from broker.rtc.engine import Engine
@@ -93,7 +94,7 @@ class Camera:
             frame.pts = int((time.monotonic() - started) * 90_000)
             if self._want_key:
                 self._want_key = False
-                frame.pict_type = av.video.frame.PictureType.I
+                frame.pict_type = PictureType.I
             for encoded in context.encode(frame):
                 self._send(bytes(encoded), frame.pts)
             await asyncio.sleep(max(0.0, started + (index + 1) / FPS - time.monotonic()))

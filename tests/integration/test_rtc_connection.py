@@ -86,6 +86,9 @@ async def test_silence_is_told_and_a_peer_that_comes_back_is_the_same() -> None:
     await until(lambda: here.broker_heard.state is PeerState.LOST)
     await until(lambda: here.client_heard.state is PeerState.LOST)
     assert not here.client_peer.send("chat", "nobody hears this")
+    sent = broker.counters()["packets_out"]
+    here.broker_peer.send_rtp(media(1, 1))
+    assert broker.counters()["packets_out"] == sent  # no media without consent
     nat.cut = False
     clock.ahead_s += 4  # 11 s after the cut
     await until(lambda: here.broker_heard.state is PeerState.CONNECTED)
@@ -345,6 +348,8 @@ async def test_an_answer_that_leads_nowhere_is_refused() -> None:
     without = "\r\n".join(line for line in answer.split("\r\n") if "candidate" not in line)
     with pytest.raises(SdpError, match="no address"):
         await peer.accept(without)
+    with pytest.raises(SdpError, match="lite"):
+        await peer.accept(answer.replace("a=ice-lite\r\n", ""))
     await client.close()
     await broker.close()
 

@@ -35,7 +35,7 @@ export function sentence(event, names) {
       return t(`event.connection.${data.state}`, { who, cause: t(cause) });
     }
     case "picture":
-      return t(`event.picture.${data.state}`, { who });
+      return t(`event.${data.who === "person" ? "publish" : "picture"}.${data.state}`, { who });
   }
   const values = Object.fromEntries(Object.entries(data).map(([key, value]) => [key, String(value)]));
   return has(`event.${kind}`) ? t(`event.${kind}`, values) : t("event.unknown", { kind });

@@ -58,8 +58,10 @@ export function otherLanguage() {
   else location.replace(url);
 }
 
-const dateTime = new Intl.DateTimeFormat(language, { dateStyle: "medium", timeStyle: "short" });
-const clock = new Intl.DateTimeFormat(language, { timeStyle: "medium" });
+/** The browser's own region of this language, for its way to write dates. */
+const region = navigator.languages.find((tag) => tag.startsWith(language)) ?? language;
+const dateTime = new Intl.DateTimeFormat(region, { dateStyle: "medium", timeStyle: "short" });
+const clock = new Intl.DateTimeFormat(region, { timeStyle: "medium" });
 
 /** @param {string} at RFC 3339 */
 export const asDateTime = (at) => dateTime.format(new Date(at));

@@ -7,20 +7,21 @@ import { t } from "./i18n.js";
  * @param {HTMLElement} target
  * @param {import("./protocol.js").Session} session
  * @param {string} myId
+ * @param {boolean} over whether the session has ended, and with it every state
  */
-export function showParticipants(target, session, myId) {
+export function showParticipants(target, session, myId, over) {
   const person = line(
     session.facts.user,
     t("session.person"),
-    session.person_connected ? "" : trouble(session.person_trouble),
-    session.person_connected,
+    over || session.person_connected ? "" : trouble(session.person_trouble),
+    over || session.person_connected,
   );
   const technicians = session.participants.map(({ technician, status, connected, watching, ...rest }) => {
     const name = technician.id === myId ? `${technician.name} (${t("session.you")})` : technician.name;
     const present = status === "allowed" || status === "asked";
     const away = present && !connected;
     const words = away ? trouble(rest.trouble) : watching ? t("watching") : t(`status.${status}`);
-    return line(name, technician.organisation, words, present && connected);
+    return line(name, technician.organisation, over ? "" : words, over || (present && connected));
   });
   target.replaceChildren(person, ...technicians);
 }

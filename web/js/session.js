@@ -123,7 +123,8 @@ function show() {
     find("#who", HTMLElement).textContent = `${facts.user}@${facts.host}`;
     find("#facts", HTMLElement).textContent = `${facts.system} · ${facts.display}`;
     chat.input.placeholder = t("chat.placeholder", { name: facts.user });
-    showParticipants(find("[data-testid=participants]", HTMLElement), session, known.me?.id ?? "");
+    const people = find("[data-testid=participants]", HTMLElement);
+    showParticipants(people, session, known.me?.id ?? "", known.ended !== undefined);
   }
   screen.explain(explain(known, screen.hasFrame, performance.now()));
 }

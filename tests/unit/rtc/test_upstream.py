@@ -81,9 +81,7 @@ def test_a_publisher_continues_where_the_one_before_stopped() -> None:
 def test_a_key_frame_is_told_and_remembered() -> None:
     publisher = upstream()
     assert not taken(publisher.on_rtp(packet(5), 1.0)).key
-    assert not publisher.started
     assert taken(publisher.on_rtp(packet(6, payload=KEY), 1.5)).key
-    assert publisher.started
     assert publisher.last_key == (1002, 1.5)
 
 

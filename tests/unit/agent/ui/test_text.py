@@ -310,3 +310,50 @@ async def test_a_gone_screen_stops() -> None:
     await ui.close()
     for descriptor in (stdin, keyboard, writer):
         os.close(descriptor)
+
+
+async def test_what_was_typed_before_a_question_does_not_answer_it() -> None:
+    keyboard, terminal = os.openpty()
+    wishes: list[Wish] = []
+    ui = TextUi(Texts("en"), input_fd=terminal, output_fd=terminal)
+    ui.open(wishes.append)
+    os.write(keyboard, b"y")  # and no Enter yet
+    await asyncio.sleep(0.02)
+    ui.ask(ANA)
+    os.write(keyboard, b"\n")
+    await asyncio.sleep(0.02)
+    assert wishes == [Answered(ANA, False)]
+    await ui.close()
+    os.close(keyboard)
+    os.close(terminal)
+
+
+async def test_an_event_while_an_answer_is_typed_does_not_lose_it() -> None:
+    keyboard, terminal = os.openpty()
+    wishes: list[Wish] = []
+    ui = TextUi(Texts("en"), input_fd=terminal, output_fd=terminal)
+    ui.open(wishes.append)
+    ui.ask(ANA)
+    os.write(keyboard, b"y")
+    await asyncio.sleep(0.02)
+    ui.tell("link.up")
+    os.write(keyboard, b"\n")
+    await asyncio.sleep(0.02)
+    assert wishes == [Answered(ANA, True)]
+    await ui.close()
+    os.close(keyboard)
+    os.close(terminal)
+
+
+async def test_on_a_terminal_no_text_of_others_begins_a_line() -> None:
+    keyboard, terminal = os.openpty()
+    ui = TextUi(Texts("en"), input_fd=terminal, output_fd=terminal, clock=lambda: NOON)
+    ui.open(lambda _: None)
+    ui.heard("Ana", "word " * 60)
+    lines = os.read(keyboard, 65536).decode().split("\r\n")[:-1]
+    assert len(lines) > 1
+    assert lines[0].startswith("12:00:00 Ana: ")
+    assert all(line.startswith(" " * 9) for line in lines[1:])
+    await ui.close()
+    os.close(keyboard)
+    os.close(terminal)
