@@ -25,8 +25,8 @@ from broker.people.sign_in import People
 from broker.protocol import CHANNELS, EndReason
 from broker.rtc.engine import Engine
 from broker.sessions.desk import Desk
-from broker.sessions.machine import Limits
 from broker.sessions.ports import Media, MediaEvents
+from broker.sessions.values import Limits
 
 logger = logging.getLogger(__name__)
 

@@ -55,6 +55,7 @@ class SessionMedia:
         """See `Media.close`."""
         peer = self._peers.pop(who, None)
         if peer is not None:
+            self._set_watching(who, False)
             self._relay.remove(peer)
             await peer.close()
 
@@ -93,7 +94,11 @@ class SessionMedia:
 
     def _on_watching(self, peer: Peer, watching: bool) -> None:
         who = self._who(peer)
-        if who is None:
+        if who is not None:
+            self._set_watching(who, watching)
+
+    def _set_watching(self, who: str, watching: bool) -> None:
+        if watching == (who in self._watching):
             return
         (self._watching.add if watching else self._watching.discard)(who)
         self._events.watching(who, watching)

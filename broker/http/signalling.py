@@ -19,7 +19,7 @@ from broker.http.identity import require_account
 from broker.http.sockets import LinkRefused, SocketLink
 from broker.people.accounts import Account
 from broker.protocol import PERSON, VERSION, Decoder, ProtocolError, Refusal, Technician
-from broker.sessions import machine
+from broker.sessions import values
 from broker.sessions.desk import Desk, RequestRefused
 from broker.sessions.live import LiveSession, Offered
 
@@ -83,9 +83,9 @@ class Signalling:
     def _agent_says(self, live: LiveSession, message: Any) -> None:
         match message:
             case protocol.Decide(participant, allowed):
-                accepted = live.post_from_peer(machine.Decided(participant, allowed))
+                accepted = live.post_from_peer(values.Decided(participant, allowed))
             case protocol.Dismiss(participant):
-                accepted = live.post_from_peer(machine.Dismissed(participant))
+                accepted = live.post_from_peer(values.Dismissed(participant))
             case protocol.NewCode():
                 accepted = self._desk.issue_code(live, PERSON)
             case _:
@@ -124,7 +124,7 @@ class Signalling:
     def _technician_says(self, live: LiveSession, who: str, message: Any) -> None:
         match message:
             case protocol.Leave():
-                accepted = live.post_from_peer(machine.Left(who))
+                accepted = live.post_from_peer(values.Left(who))
             case protocol.Invite():
                 accepted = self._desk.issue_code(live, who)
             case _:
@@ -168,9 +168,9 @@ def _both_say(live: LiveSession, who: str, message: Any) -> bool:
         case protocol.Offer(sdp):
             return live.post_from_peer(Offered(who, sdp))
         case protocol.MediaFailed(reason):
-            return live.post_from_peer(machine.LinkLost(who, reason))
+            return live.post_from_peer(values.LinkLost(who, reason))
         case protocol.End():
-            return live.post_from_peer(machine.EndAsked(who))
+            return live.post_from_peer(values.EndAsked(who))
     raise ProtocolError("a hello opens a link, once")
 
 

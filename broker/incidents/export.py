@@ -17,8 +17,8 @@ def rows_text(rows: Sequence[IncidentRow]) -> str:
     if not rows:
         return "no incidents"
     return "\n".join(
-        f"{row.id}  {local_time(row.opened_at)}  {row.user}@{row.host}"
-        f"  {', '.join(row.technicians) or '-'}  {row.reason or 'open'}  {row.chats} chat"
+        f"{row.id}  {local_time(row.opened_at)}  {_plain(row.user)}@{_plain(row.host)}"
+        f"  {_plain(', '.join(row.technicians)) or '-'}  {row.reason or 'open'}  {row.chats} chat"
         for row in rows
     )
 
@@ -33,15 +33,16 @@ def incident_text(row: IncidentRow, events: Sequence[Event]) -> str:
     ended = local_time(row.ended_at) if row.ended_at else "still open"
     head = [
         f"incident     {row.id}",
-        f"device       {row.user}@{row.host}, {row.system}",
+        f"device       {_plain(row.user)}@{_plain(row.host)}, {_plain(row.system)}",
         f"opened       {local_time(row.opened_at)}",
         f"ended        {ended}{f' ({row.reason})' if row.reason else ''}",
         f"technicians  {', '.join(row.technicians) or 'none'}",
         "",
     ]
+    names = _names(events)
     lines = [
-        f"{event.number:4}  {local_time(event.at)}  {event.actor:12}  {event.kind:17}"
-        f"  {_details(event)}".rstrip()
+        f"{event.number:4}  {local_time(event.at)}  {names.get(event.actor, event.actor):16}"
+        f"  {event.kind:17}  {_details(event, names)}".rstrip()
         for event in events
     ]
     return "\n".join(head + lines)
@@ -94,10 +95,23 @@ def local_time(at: str) -> str:
     return f"{moment:%Y-%m-%d %H:%M:%S %Z}"
 
 
-def _details(event: Event) -> str:
+def _names(events: Iterable[Event]) -> dict[str, str]:
+    """Technicians' names by their ids, as the events tell them."""
+    return {
+        str(event.data["technician"]): _plain(event.data["name"])
+        for event in events
+        if "technician" in event.data and "name" in event.data
+    }
+
+
+def _details(event: Event, names: dict[str, str]) -> str:
     if event.kind == "chat":
-        return f"{event.data.get('name', '')}: {_plain(event.data.get('text', ''))}"
-    return "  ".join(f"{name}={_plain(value)}" for name, value in event.data.items())
+        return f"{_plain(event.data.get('name', ''))}: {_plain(event.data.get('text', ''))}"
+    return "  ".join(
+        f"{field}={names.get(str(value), _plain(value))}"
+        for field, value in event.data.items()
+        if not (field == "name" and "technician" in event.data)
+    )
 
 
 def _plain(value: object) -> str:

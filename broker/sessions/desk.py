@@ -12,7 +12,7 @@ import msgspec
 
 from broker import protocol
 from broker.protocol import PERSON, DeviceFacts, EndReason, Refusal, SessionRow, Technician
-from broker.sessions import machine
+from broker.sessions import values
 from broker.sessions.codes import CodeBook, CodeRefused
 from broker.sessions.live import CodeNews, LiveSession
 from broker.sessions.ports import Link, Log, LogFailed, MediaFactory
@@ -40,7 +40,7 @@ class Desk:
         *,
         log: Log,
         media: MediaFactory,
-        limits: machine.Limits,
+        limits: values.Limits,
         code_lifetime_s: float,
         max_sessions: int,
         clock: Callable[[], float],
@@ -84,7 +84,7 @@ class Desk:
         finally:
             self._opening -= 1
         live = LiveSession(
-            machine.Session(session_id, facts, self._limits),
+            values.Session(session_id, facts, self._limits),
             device=device,
             opened_at=opened.at,
             log=self._log,
@@ -111,7 +111,7 @@ class Desk:
     async def _end_earlier(self, device: str) -> None:
         for live in list(self._sessions.values()):
             if live.device == device:
-                await live.perform(machine.Stopped(EndReason.PERSON_LOST))
+                await live.perform(values.Stopped(EndReason.PERSON_LOST))
 
     # ── codes ────────────────────────────────────────────────────────────────
 
@@ -144,7 +144,7 @@ class Desk:
         live = self._sessions.get(code.session)
         if live is None:
             raise CodeRefused(Refusal.SESSION_OVER)
-        await live.perform(machine.CodeAccepted(technician))
+        await live.perform(values.CodeAccepted(technician))
         if live.value.reason is not None:
             raise CodeRefused(Refusal.SESSION_OVER)
         live.send(code.owner, protocol.CodeGone("used"))
@@ -229,7 +229,7 @@ class Desk:
         self._stopping = True
         sessions = list(self._sessions.values())
         for live in sessions:
-            live.post(machine.Stopped(EndReason.BROKER_STOPPED))
+            live.post(values.Stopped(EndReason.BROKER_STOPPED))
         if not sessions:
             return
         waits = [asyncio.create_task(live.wait_over()) for live in sessions]

@@ -26,7 +26,7 @@ from broker.protocol import (
     Refusal,
     Status,
 )
-from broker.sessions import chat, machine
+from broker.sessions import chat, machine, values
 from broker.sessions.ports import Link, Log, LogFailed, MediaEvents, MediaFactory, OfferRefused
 
 logger = logging.getLogger(__name__)
@@ -69,7 +69,7 @@ class CodeNews(Struct, frozen=True):
     message: Message | None = None
 
 
-Happening = machine.Event | Offered | Told | Watched | CodeNews
+Happening = values.Event | Offered | Told | Watched | CodeNews
 
 
 class LiveSession:
@@ -81,7 +81,7 @@ class LiveSession:
 
     def __init__(
         self,
-        session: machine.Session,
+        session: values.Session,
         *,
         device: str,
         opened_at: str,
@@ -106,14 +106,14 @@ class LiveSession:
         )
         self._media = media(
             MediaEvents(
-                connected=lambda who: self.post(machine.LinkBack(who, media=True)),
+                connected=lambda who: self.post(values.LinkBack(who, media=True)),
                 lost=self._media_lost,
                 message=self._media_message,
                 watching=lambda who, watching: self.post(Watched(who, watching)),
             )
         )
         self._task = asyncio.create_task(self._run(), name=f"session {session.id}")
-        self.post(machine.Requested())
+        self.post(values.Requested())
 
     @property
     def id(self) -> str:
@@ -129,16 +129,16 @@ class LiveSession:
             text = "This session was opened in another window. Go on there, or reload this one."
             older.send(protocol.Refused(Refusal.REPLACED, text, fatal=True))
             older.close()
-            self.post(machine.LinkLost(who))
+            self.post(values.LinkLost(who))
         self._links[who] = link
         link.send(self._snapshot())
-        self.post(machine.LinkBack(who))
+        self.post(values.LinkBack(who))
 
     def detach(self, who: str, link: Link) -> None:
         """A client's link is gone; of a replaced link this says nothing."""
         if self._links.get(who) is link:
             del self._links[who]
-            self.post(machine.LinkLost(who))
+            self.post(values.LinkLost(who))
 
     def post(self, happening: Happening) -> None:
         """Let something happen, after all that happened before."""
@@ -172,12 +172,8 @@ class LiveSession:
         if link is not None:
             link.send(message)
 
-    def media_failed(self, who: str, failure: MediaFailure) -> bool:
-        """A client says that its media connection does not work."""
-        return self.post_from_peer(machine.LinkLost(who, failure))
-
     def _media_lost(self, who: str, failure: MediaFailure) -> None:
-        self.post(machine.LinkLost(who, failure))
+        self.post(values.LinkLost(who, failure))
 
     def _media_message(self, who: str, label: str, data: str | bytes) -> None:
         try:
@@ -233,13 +229,13 @@ class LiveSession:
                 return await self._advance(event)
         return True
 
-    async def _advance(self, event: machine.Event) -> bool:
+    async def _advance(self, event: values.Event) -> bool:
         after, effects = machine.advance(self.value, event, self._clock())
         for effect in effects:
-            if isinstance(effect, machine.Refuse):
+            if isinstance(effect, values.Refuse):
                 logger.debug("session %s: %s: %s", self.id, event, effect.why)
                 return False
-            if isinstance(effect, machine.Record):
+            if isinstance(effect, values.Record):
                 await self._record(effect)
         changed = after != self.value
         self.value = after
@@ -249,29 +245,29 @@ class LiveSession:
             self._broadcast()
         return True
 
-    async def _record(self, record: machine.Record) -> None:
+    async def _record(self, record: values.Record) -> None:
         if record.kind == "ended":
             await self._log.end(self.id, record.actor, record.data)
         else:
             await self._log.record(self.id, record.kind, record.actor, record.data)
 
-    async def _do(self, effect: machine.Effect) -> None:
+    async def _do(self, effect: values.Effect) -> None:
         match effect:
-            case machine.Ask(technician, expires_in_s):
+            case values.Ask(technician, expires_in_s):
                 self.send(PERSON, protocol.Ask(technician, "see", max(0.0, expires_in_s)))
-            case machine.WithdrawAsk(participant):
+            case values.WithdrawAsk(participant):
                 self.send(PERSON, protocol.AskWithdrawn(participant))
-            case machine.OpenMedia(who):
+            case values.OpenMedia(who):
                 self.send(who, protocol.OfferWanted())
-            case machine.CloseMedia(who):
+            case values.CloseMedia(who):
                 await self._media.close(who)
-            case machine.StartTimer(name, seconds):
+            case values.StartTimer(name, seconds):
                 self._start_timer(name, seconds)
-            case machine.StopTimer(name):
+            case values.StopTimer(name):
                 self._stop_timer(name)
-            case machine.SendAway(participant, reason, by):
+            case values.SendAway(participant, reason, by):
                 self._dismiss_link(participant, protocol.Ended(reason, self._name(by)))
-            case machine.Finish(reason, by):
+            case values.Finish(reason, by):
                 self._finish(reason, by)
 
     # ── media and chat ───────────────────────────────────────────────────────
@@ -375,14 +371,14 @@ class LiveSession:
     async def _end_unrecorded(self) -> None:
         """End at once, and go on trying to record that it ended."""
         reason = EndReason.LOG_FAILED
-        self.value, effects = machine.advance(self.value, machine.Stopped(reason), self._clock())
+        self.value, effects = machine.advance(self.value, values.Stopped(reason), self._clock())
         self._finish(reason, "")
         self._changed(self)
         await self._media.close_all()
         while True:
             try:
                 for effect in effects:
-                    if isinstance(effect, machine.Record):
+                    if isinstance(effect, values.Record):
                         await self._record(effect)
                 return
             except LogFailed:
@@ -397,7 +393,7 @@ class LiveSession:
     def _start_timer(self, name: str, seconds: float) -> None:
         self._stop_timer(name)
         loop = asyncio.get_running_loop()
-        self._timers[name] = loop.call_later(seconds, self.post, machine.TimerFired(name))
+        self._timers[name] = loop.call_later(seconds, self.post, values.TimerFired(name))
 
     def _stop_timer(self, name: str) -> None:
         timer = self._timers.pop(name, None)

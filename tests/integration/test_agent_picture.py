@@ -13,6 +13,7 @@ from agent.publish import MAX_PAYLOAD_BYTES
 from agent.screen import Picture, Screen, open_screen
 from agent.video import EncodedFrame
 from agent.video.pipeline import Camera
+from agent.video.quality import REFINE_S
 from broker.rtc.payload.h264 import is_key_frame
 from broker.rtc.rtp import SenderReport, nack, pli
 from broker.rtc.upstream import OUR_SSRC
@@ -61,7 +62,7 @@ async def test_a_display_that_does_not_change_sends_nothing(display: str) -> Non
     async with Session(display) as session:
         session.start()
         await until(lambda: session.viewer.frames)
-        await asyncio.sleep(2.0)  # refined by now
+        await asyncio.sleep(REFINE_S[-1] + 0.5)
         packets = session.viewer.packets
         await asyncio.sleep(0.5)
         assert session.viewer.packets == packets

@@ -8,19 +8,11 @@ import signal
 from broker.protocol import EndReason, State
 from tests.conftest import StartAgent, StartBroker
 from tests.integration.protocol_technician import ProtocolTechnician
-from tests.support.agent import Agent
 from tests.support.broker import Broker
 
 ANA = "Ana Ruiz"
 SEEN = r"Ana Ruiz \(Example\) can see your screen now; q and Enter stops it"
 UNSEEN = "nobody sees your screen now"
-
-
-def close_input(agent: Agent) -> None:
-    """As a terminal window that is closed."""
-    stdin = agent.child._process.stdin
-    assert stdin is not None
-    stdin.close()
 
 
 async def test_the_picture_flows_after_the_yes_and_stops_at_q(
@@ -126,7 +118,7 @@ async def test_a_closed_terminal_ends_the_session(broker: Broker, start_agent: S
     async with ProtocolTechnician.join(broker, ANA, await agent.code()) as technician:
         await agent.allow(ANA)
         await technician.until(lambda t: t.packets > 0)
-        close_input(agent)
+        agent.child.close_input()
         await agent.child.line("nobody can answer here any more")
         await technician.until(lambda t: t.ended)
         assert await agent.child.wait() == 0

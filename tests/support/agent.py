@@ -43,21 +43,24 @@ class Agent:
 
     async def next_line(self, pattern: str, timeout_s: float = 20.0) -> str:
         """Wait for something that it has not printed when it was last asked."""
-        found = await self.child.line(pattern, self._read_to, timeout_s)
-        self._read_to = len(self.child.lines)
+        number, found = await self.child.find(pattern, self._read_to, timeout_s)
+        self._read_to = number + 1
         return found[1] if found.groups() else found[0]
 
     async def allow(self, name: str) -> None:
         """Answer yes to the question about this technician."""
-        await self.child.line(rf"allow {name}.*\? \[y/N\]", self._read_to)
-        self._read_to = len(self.child.lines)
+        await self._asked(name)
         await self.child.type("y")
 
     async def deny(self, name: str) -> None:
         """Answer no to the question about this technician."""
-        await self.child.line(rf"allow {name}.*\? \[y/N\]", self._read_to)
-        self._read_to = len(self.child.lines)
+        await self._asked(name)
         await self.child.type("n")
+
+    async def _asked(self, name: str) -> None:
+        # The question stands on a line that is not ended yet; the answer ends it.
+        number, _ = await self.child.find(rf"allow {name}.*\? \[y/N\]", self._read_to)
+        self._read_to = number
 
     async def quit(self) -> None:
         """End the session with the one key."""

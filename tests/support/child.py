@@ -59,15 +59,21 @@ class Child:
 
     async def line(self, pattern: str, after: int = 0, timeout_s: float = LINE_S) -> re.Match[str]:
         """Wait for a match in what it prints, from line number `after` on."""
+        return (await self.find(pattern, after, timeout_s))[1]
+
+    async def find(
+        self, pattern: str, after: int = 0, timeout_s: float = LINE_S
+    ) -> tuple[int, re.Match[str]]:
+        """The same, with the number of the line."""
         regex = re.compile(pattern)
         try:
             async with asyncio.timeout(timeout_s):
                 while True:
                     self._changed.clear()
-                    for line in [*self.lines[after:], self._partial]:
+                    for number, line in enumerate([*self.lines[after:], self._partial], after):
                         found = regex.search(line)
                         if found:
-                            return found
+                            return number, found
                     if self._reader.done():
                         raise AssertionError(f"{self._name} ended before {pattern!r}:\n{self.text}")
                     await self._changed.wait()
@@ -79,6 +85,11 @@ class Child:
         assert self._process.stdin is not None
         self._process.stdin.write(f"{line}\n".encode())
         await self._process.stdin.drain()
+
+    def close_input(self) -> None:
+        """End its standard input, as a terminal window that is closed."""
+        assert self._process.stdin is not None
+        self._process.stdin.close()
 
     def signal(self, number: signal.Signals) -> None:
         """Send a signal to this process alone."""

@@ -15,7 +15,8 @@ from broker.protocol import (
     Status,
     Technician,
 )
-from broker.sessions import machine as m
+from broker.sessions import values as m
+from broker.sessions.machine import RETRY_MEDIA_S, advance
 
 ANA = Technician("ana", "Ana Ruiz", "Example")
 BEN = Technician("ben", "Ben Okoye", "Example")
@@ -27,7 +28,7 @@ NEW = m.Session("s", FACTS, LIMITS)
 def after(*events: m.Event, start: m.Session = NEW) -> m.Session:
     session = start
     for event in events:
-        session, _ = m.advance(session, event, 0.0)
+        session, _ = advance(session, event, 0.0)
     return session
 
 
@@ -84,20 +85,20 @@ ENDED = after(m.EndAsked(PERSON), start=LIVE)
 def test_each_event_leads_where_the_table_says(
     before: m.Session, event: m.Event, state: State, reason: EndReason | None
 ) -> None:
-    session, effects = m.advance(before, event, 10.0)
+    session, effects = advance(before, event, 10.0)
     assert (session.state, session.reason) == (state, reason)
     finished = [e for e in effects if isinstance(e, m.Finish)]
     assert len(finished) == (before.reason is None and reason is not None)
 
 
 def test_an_unexpected_event_changes_nothing_and_says_why() -> None:
-    session, effects = m.advance(LIVE, m.Decided("ben", True), 0.0)
+    session, effects = advance(LIVE, m.Decided("ben", True), 0.0)
     assert session is LIVE
     assert effects == [m.Refuse("no such question stands")]
 
 
 def test_a_yes_is_recorded_before_any_media_opens() -> None:
-    _, effects = m.advance(ASKED, m.Decided("ana", True), 0.0)
+    _, effects = advance(ASKED, m.Decided("ana", True), 0.0)
     assert effects == [
         m.Record("consent-answered", PERSON, {"technician": "ana", "allowed": True}),
         m.StopTimer("ask:ana"),
@@ -108,7 +109,7 @@ def test_a_yes_is_recorded_before_any_media_opens() -> None:
 
 
 def test_a_dropped_link_comes_back_without_a_new_question() -> None:
-    back, effects = m.advance(PERSON_AWAY, m.LinkBack(PERSON), 30.0)
+    back, effects = advance(PERSON_AWAY, m.LinkBack(PERSON), 30.0)
     assert back.state is State.LIVE
     assert not [e for e in effects if isinstance(e, m.Ask)]
     assert m.OpenMedia(PERSON) in effects
@@ -117,19 +118,19 @@ def test_a_dropped_link_comes_back_without_a_new_question() -> None:
 
 def test_a_question_that_stands_is_put_again_to_a_person_who_comes_back() -> None:
     away = after(m.LinkLost(PERSON), start=ASKED)
-    _, effects = m.advance(away, m.LinkBack(PERSON), 50.0)
+    _, effects = advance(away, m.LinkBack(PERSON), 50.0)
     assert m.Ask(ANA, 70.0) in effects
 
 
 def test_every_technician_is_asked_for() -> None:
-    session, effects = m.advance(LIVE, m.CodeAccepted(BEN), 0.0)
+    session, effects = advance(LIVE, m.CodeAccepted(BEN), 0.0)
     assert m.Ask(BEN, 120) in effects
     assert [member.status for member in session.members] == [Status.ALLOWED, Status.ASKED]
 
 
 def test_who_was_sent_away_is_asked_for_again_with_a_new_code() -> None:
     gone = after(m.Dismissed("ben"), start=TWO)
-    session, effects = m.advance(gone, m.CodeAccepted(BEN), 0.0)
+    session, effects = advance(gone, m.CodeAccepted(BEN), 0.0)
     assert m.Ask(BEN, 120) in effects
     member = session.member("ben")
     assert member is not None
@@ -137,15 +138,15 @@ def test_who_was_sent_away_is_asked_for_again_with_a_new_code() -> None:
 
 
 def test_broken_media_is_tried_again_for_as_long_as_it_is_down() -> None:
-    failed, first = m.advance(LIVE, m.LinkLost(PERSON, MediaFailure.NO_UDP), 0.0)
-    retry = m.StartTimer(f"media:{PERSON}", m.RETRY_MEDIA_S)
+    failed, first = advance(LIVE, m.LinkLost(PERSON, MediaFailure.NO_UDP), 0.0)
+    retry = m.StartTimer(f"media:{PERSON}", RETRY_MEDIA_S)
     assert retry in first
-    _, fired = m.advance(failed, m.TimerFired(f"media:{PERSON}"), 2.0)
+    _, fired = advance(failed, m.TimerFired(f"media:{PERSON}"), 2.0)
     assert fired == [m.OpenMedia(PERSON)]
-    _, again = m.advance(failed, m.LinkLost(PERSON, MediaFailure.NO_UDP), 10.0)
+    _, again = advance(failed, m.LinkLost(PERSON, MediaFailure.NO_UDP), 10.0)
     assert retry in again
     back = after(m.LinkBack(PERSON, media=True), start=failed)
-    _, late = m.advance(back, m.TimerFired(f"media:{PERSON}"), 12.0)
+    _, late = advance(back, m.TimerFired(f"media:{PERSON}"), 12.0)
     assert [type(effect) for effect in late] == [m.Refuse]
 
 
@@ -173,7 +174,7 @@ def test_nobody_is_allowed_unless_the_person_said_yes(events: list[m.Event]) -> 
     session, said_yes = NEW, set()
     for event in events:
         asked = {x.technician.id for x in session.members if x.status is Status.ASKED}
-        session, effects = m.advance(session, event, 0.0)
+        session, effects = advance(session, event, 0.0)
         if isinstance(event, m.Decided) and event.allowed and event.participant in asked:
             said_yes.add(event.participant)
         if isinstance(event, m.CodeAccepted) and not isinstance(effects[0], m.Refuse):
@@ -186,7 +187,7 @@ def test_nobody_is_allowed_unless_the_person_said_yes(events: list[m.Event]) -> 
 def test_an_end_is_recorded_once_and_finishes_last(events: list[m.Event]) -> None:
     session, ends = NEW, 0
     for event in events:
-        session, effects = m.advance(session, event, 0.0)
+        session, effects = advance(session, event, 0.0)
         for effect in effects:
             if isinstance(effect, m.Record) and effect.kind == "ended":
                 ends += 1
