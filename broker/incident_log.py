@@ -48,6 +48,20 @@ class IncidentLog:
             raise _failed(error) from error
         return _entry(event) if event else None
 
+    async def find_end(self, session: str, technician: str) -> Entry | None:
+        """See `Log.find_end`."""
+        try:
+            found = await self._store.get(session)
+        except (DatabaseBusy, DatabaseFailed) as error:
+            raise _failed(error) from error
+        if found is None or found[0].state != "ended":
+            return None
+        was_there = any(
+            event.kind == "code-accepted" and event.data["technician"] == technician
+            for event in found[1]
+        )
+        return _entry(found[1][-1]) if was_there else None
+
     async def chat_since(self, session: str, number: int) -> list[Entry]:
         """See `Log.chat_since`."""
         try:

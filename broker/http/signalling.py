@@ -104,7 +104,12 @@ class Signalling:
             link = SocketLink(request)
             async with link.open() as socket:
                 await self._greet_technician(link, technician)
-                live = self._present_session(request.match_info["session"], technician)
+                session = request.match_info["session"]
+                ended = await self._desk.how_it_ended(session, technician.id)
+                if ended is not None:
+                    link.send(ended)
+                    return socket
+                live = self._present_session(session, technician)
                 live.attach(technician.id, link)
                 try:
                     async for frame in link.frames():

@@ -62,6 +62,11 @@ class Pacer:
         if self._waiting_bytes == 0:
             self._choose_rate()
 
+    def dropped(self) -> None:
+        """All that waited will not be sent."""
+        self._waiting_bytes = 0
+        self._choose_rate()
+
     def overtaken(self, size_bytes: int, now: float) -> None:
         """A packet that never waited (a retransmission) has been sent."""
         self._fill(now)

@@ -176,6 +176,17 @@ class Desk:
         live = self._sessions.get(session_id)
         return live if live is not None and live.value.reason is None else None
 
+    async def how_it_ended(self, session_id: str, technician: str) -> protocol.Ended | None:
+        """How a session ended that this technician had the code of.
+
+        None for anybody else, and for what is no session.
+        """
+        try:
+            entry = await self._log.find_end(session_id, technician)
+        except LogFailed:
+            return None
+        return protocol.Ended(EndReason(entry.data["reason"])) if entry else None
+
     def rows(self, technician: str) -> tuple[SessionRow, ...]:
         """A technician's own sessions, newest first."""
         rows = [

@@ -54,6 +54,10 @@ class Log(Protocol):
         """The chat entries after `number`, in order."""
         ...
 
+    async def find_end(self, session: str, technician: str) -> Entry | None:
+        """The last entry of an ended session that this technician had the code of."""
+        ...
+
 
 class Link(Protocol):
     """A client's signalling link. Neither call waits or fails."""

@@ -278,7 +278,7 @@ async def test_a_killed_broker_loses_no_acknowledged_chat_and_tells_the_truth_af
     assert recorded[: len(sent)] == sent
     assert len(sent) >= 1
     await broker.verified()
-    await expect(technician.by("veil")).to_contain_text("over", timeout=20_000)
+    await expect(technician.by("veil")).to_contain_text("broker broke off", timeout=20_000)
 
 
 async def test_a_browser_that_udp_does_not_reach_is_told_what_to_do(

@@ -108,6 +108,7 @@ class Session:
         self.failures: list[str] = []
         self.rates: list[int] = []
         self.camera = Camera(display, on_failed=self.failures.append)
+        self.peer: Peer
         self.publisher: Publisher
         self.nat: Nat | None = None
 
@@ -126,6 +127,7 @@ class Session:
         at_broker, answer = await self._broker.answer(
             offer, Handlers(on_rtp=self.viewer.on_rtp, on_rtcp=self.viewer.on_rtcp)
         )
+        self.peer = peer
         self.viewer.attach(at_broker)
         await peer.accept(through(self._broker.port, self.nat.port)(answer))
         await until(lambda: PeerState.CONNECTED in states)

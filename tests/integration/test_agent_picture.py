@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import threading
+import time
 from collections.abc import Callable
 from itertools import pairwise
 
 import pytest
 
-from agent.publish import MAX_PAYLOAD_BYTES
+from agent.publish import MAX_PAYLOAD_BYTES, WAITING_MAX_BYTES, Publisher
 from agent.screen import Picture, Screen, open_screen
 from agent.video import EncodedFrame
 from agent.video.pipeline import Camera
@@ -139,6 +140,51 @@ async def test_hostile_feedback_is_no_trouble(display: str) -> None:
         await asyncio.sleep(0.5)
         assert viewer.keys < 10  # a flood of requests is one wish
         assert session.failures == []
+
+
+def noise(size_bytes: int, *, key: bool) -> EncodedFrame:
+    """A frame that only its length matters of."""
+    kinds = (7, 8, 5) if key else (1,)
+    data = b"".join(b"\x00\x00\x01" + bytes((0x60 | kind, 0x80)) for kind in kinds)
+    return EncodedFrame(data + b"\x11" * size_bytes, key, time.monotonic(), 64, 64)
+
+
+async def test_more_than_can_wait_is_dropped_up_to_the_next_key_frame(display: str) -> None:
+    async with Session(display) as session:
+        wanted: list[bool] = []
+        publisher = Publisher(
+            session.peer,
+            on_key_frame_wanted=lambda: wanted.append(True),
+            on_rate=session.rates.append,
+        )
+        publisher.resume()
+        publisher.send(noise(WAITING_MAX_BYTES * 2, key=False))
+        assert not wanted
+        assert publisher.send(noise(1000, key=False)) == 0.0
+        assert publisher.send(noise(1000, key=False)) == 0.0
+        assert len(wanted) == 2
+        publisher.send(noise(1000, key=True))
+        publisher.send(noise(1000, key=False))
+        assert len(wanted) == 2
+        await publisher.close()
+
+
+async def test_what_waits_at_a_pause_leaves_no_gap_behind(display: str) -> None:
+    async with Session(display) as session:
+        viewer, publisher = session.viewer, session.publisher
+        publisher.resume()
+        for _ in range(3):
+            assert publisher.send(noise(400_000, key=False)) > 0
+            await asyncio.sleep(0.02)
+            publisher.pause()
+            assert publisher.send(noise(1000, key=False)) == 0.0
+            publisher.resume()
+            assert publisher.send(noise(1000, key=False)) < 0.01
+        session.start()
+        await until(lambda: viewer.frames)
+        assert viewer.upstream is not None
+        assert not viewer.upstream.has_gaps
+        assert viewer.packets < 3 * 400_000 / MAX_PAYLOAD_BYTES
 
 
 async def test_a_display_that_changes_its_size_is_followed(display: str) -> None:

@@ -219,3 +219,25 @@ async def test_a_console_lists_only_its_own_sessions_live(broker: Broker) -> Non
             rows = json.loads((await hers.receive(timeout=5.0)).data)["sessions"]
         with pytest.raises(asyncio.TimeoutError):
             await his.receive(timeout=0.3)
+
+
+async def test_who_comes_after_the_end_is_told_how_it_ended(broker: Broker) -> None:
+    hello = {"type": "hello", "version": 1, "product": "raw"}
+    async with (
+        raw_agent(broker) as agent,
+        signed_in(broker, "Ana Ruiz") as ana,
+        signed_in(broker, "Ben Okoro") as ben,
+    ):
+        await agent.hello()
+        session = (await agent.until("agent-welcome"))["session"]
+        code = (await agent.until("code"))["code"]
+        await ana.post(f"{broker.url}/api/codes", json={"code": code})
+        who = (await agent.until("ask"))["technician"]["id"]
+        await agent.socket.send_json({"type": "decide", "participant": who, "allowed": False})
+        await agent.until("ended")
+        for technician, told in ((ana, ("ended", "declined")), (ben, ("refused", "session-over"))):
+            async with technician.ws_connect(f"{broker.url}/ws/session/{session}") as socket:
+                await socket.send_json(hello)
+                assert json.loads((await socket.receive()).data)["type"] == "viewer-welcome"
+                last = json.loads((await socket.receive()).data)
+                assert (last["type"], last["reason"]) == told

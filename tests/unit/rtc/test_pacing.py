@@ -63,6 +63,15 @@ def test_how_far_it_is_behind_is_told_and_ends() -> None:
     assert pacer.waiting_bytes == 0
 
 
+def test_what_is_dropped_is_not_paid_for() -> None:
+    pacer = Pacer(4_000_000, 0.0)
+    pacer.queued(1_000_000, 0.0)
+    pacer.dropped()
+    assert pacer.waiting_bytes == 0
+    assert pacer.behind_s(0.0) == 0.0
+    assert pacer.delay_s(0.0) == 0.0
+
+
 def test_a_pause_saves_no_more_than_one_burst() -> None:
     pacer = Pacer(4_000_000, 0.0)
     left = drain(pacer, [PACKET] * 60, 1000.0)

@@ -55,9 +55,8 @@ def test_a_picture_that_stays_is_refined_a_few_times() -> None:
     frames = desk.settle()
     assert len(frames) == len(REFINE_S)
     assert not any(frame.key for frame in frames)
-    for frame in frames:
-        fine = difference(decoder.rgb(frame.data), desk.pixels)
-    assert fine < coarse
+    fine = [difference(decoder.rgb(frame.data), desk.pixels) for frame in frames]
+    assert fine[-1] < coarse
 
 
 def test_a_change_is_encoded_and_seen() -> None:

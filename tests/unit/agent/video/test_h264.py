@@ -98,7 +98,7 @@ def test_an_unchanged_picture_becomes_sharper_and_then_costs_nothing() -> None:
     made, decoder = encoder(400_000), Decoder()
     pixels = text_like(W, H)
     coarse = decoder.rgb(made.encode(picture(pixels), ALL, key=False, budget_bps=2_000_000))
-    data = b""
+    data, fine = b"", coarse
     for _ in range(12):
         data = made.encode(picture(pixels), (0, 0), key=False, budget_bps=12_000_000)
         fine = decoder.rgb(data)

@@ -10,10 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from agent.video.quality import (
-    ACTIVE_S,
     KEY_FRAME_PAUSE_S,
-    LOOK_ACTIVE_S,
-    LOOK_IDLE_S,
+    LOOKS,
     REFINE_S,
     Rhythm,
     budget_bps,
@@ -59,12 +57,17 @@ def test_no_more_than_thirty_pictures_a_second() -> None:
     assert 110 <= len(made) <= 121
 
 
-def test_a_quiet_screen_is_looked_at_less_often() -> None:
-    looks, _ = run([1.0], 10.0)
-    busy = [later - at for at, later in pairwise(looks) if 1.1 < at < 1.0 + ACTIVE_S - 0.1]
-    quiet = [later - at for at, later in pairwise(looks) if at > 1.1 + ACTIVE_S]
-    assert min(busy) == pytest.approx(LOOK_ACTIVE_S, abs=1e-3)
-    assert min(quiet) == pytest.approx(LOOK_IDLE_S, abs=1e-3)
+def test_the_longer_a_screen_is_quiet_the_less_often_it_is_looked_at() -> None:
+    looks, _ = run([1.0], 20.0)
+    since = 0.0
+    for until_s, pause_s in LOOKS:
+        pauses = [
+            later - at
+            for at, later in pairwise(looks)
+            if 1.05 + since < at < 1.0 + min(until_s, 18.0) - 0.1
+        ]
+        assert sorted(pauses)[len(pauses) // 2] == pytest.approx(pause_s, abs=1e-3)
+        since = until_s
 
 
 @pytest.mark.parametrize(
