@@ -357,3 +357,25 @@ async def test_the_session_page_is_usable_by_keyboard(
         await expect(technician.by("end-confirm")).to_be_focused()
         await technician.page.keyboard.press("Enter")
         await technician.wait_status("ended")
+
+
+async def test_a_session_over_ipv6_alone(
+    start_broker: StartBroker, start_agent: StartAgent, sign_in: SignIn
+) -> None:
+    broker = await start_broker("--host", "::1")
+    agent = await start_agent(broker)
+    technician = await sign_in(broker, ANA)
+    await technician.join(await agent.code())
+    await agent.allow(ANA)
+    await technician.sees_picture()
+
+
+async def test_clients_are_sent_to_the_address_that_the_operator_states(
+    start_broker: StartBroker, start_agent: StartAgent, sign_in: SignIn
+) -> None:
+    broker = await start_broker("--public-address", "127.0.0.1", "--public-address", "::1")
+    agent = await start_agent(broker)
+    technician = await sign_in(broker, ANA)
+    await technician.join(await agent.code())
+    await agent.allow(ANA)
+    await technician.sees_picture()
