@@ -9,6 +9,7 @@ import pytest
 from playwright.async_api import expect
 
 from tests.conftest import SignIn, StartAgent, StartBroker
+from tests.support.agent import Agent
 from tests.support.broker import Broker
 from tests.support.child import Child
 from tests.support.pattern import COLOURS
@@ -26,6 +27,18 @@ def near(one: tuple[int, int, int], rgb: int, tolerance: int = 24) -> bool:
 def wrong(code: str) -> str:
     """The same request with another secret."""
     return code[:6] + f"{(int(code[6:]) + 1) % 10**6:06}"
+
+
+async def together(
+    broker: Broker, start_agent: StartAgent, sign_in: SignIn
+) -> tuple[Agent, Technician, str]:
+    """Ana sees the person's screen: both sides, and the session's id."""
+    agent = await start_agent(broker)
+    technician = await sign_in(broker, ANA)
+    session = await technician.join(await agent.code())
+    await agent.allow(ANA)
+    await technician.sees_picture()
+    return agent, technician, session
 
 
 async def until_colours(technician: Technician, step: int) -> None:
@@ -71,11 +84,7 @@ async def test_the_pixels_that_arrive_are_the_ones_displayed(
 async def test_chat_goes_both_ways_and_is_in_the_incident(
     broker: Broker, start_agent: StartAgent, sign_in: SignIn
 ) -> None:
-    agent = await start_agent(broker)
-    technician = await sign_in(broker, ANA)
-    session = await technician.join(await agent.code())
-    await agent.allow(ANA)
-    await technician.sees_picture()
+    agent, technician, session = await together(broker, start_agent, sign_in)
     await technician.say("¿Qué ves? <b>now</b>")
     mine = technician.by("chat-log").locator(".mine")
     await expect(mine).to_contain_text("¿Qué ves? <b>now</b>")
@@ -208,11 +217,7 @@ async def test_a_killed_agent_is_said_and_ends_the_session_when_it_stays_away(
     start_broker: StartBroker, start_agent: StartAgent, sign_in: SignIn
 ) -> None:
     broker = await start_broker(resume_s=4)
-    agent = await start_agent(broker)
-    technician = await sign_in(broker, ANA)
-    session = await technician.join(await agent.code())
-    await agent.allow(ANA)
-    await technician.sees_picture()
+    agent, technician, session = await together(broker, start_agent, sign_in)
     await agent.kill()
     await technician.wait_status("paused")
     await expect(technician.by("veil")).to_contain_text("lost its connection")
@@ -224,11 +229,7 @@ async def test_a_killed_agent_is_said_and_ends_the_session_when_it_stays_away(
 async def test_a_closed_tab_comes_back_without_a_new_question(
     broker: Broker, start_agent: StartAgent, sign_in: SignIn
 ) -> None:
-    agent = await start_agent(broker)
-    technician = await sign_in(broker, ANA)
-    session = await technician.join(await agent.code())
-    await agent.allow(ANA)
-    await technician.sees_picture()
+    agent, technician, session = await together(broker, start_agent, sign_in)
     await technician.say("before the tab closed")
     await expect(technician.by("chat-log").locator("[data-state=sent]")).to_have_count(1)
     url = technician.page.url
@@ -245,11 +246,7 @@ async def test_a_tab_that_stays_closed_ends_the_session(
     start_broker: StartBroker, start_agent: StartAgent, sign_in: SignIn
 ) -> None:
     broker = await start_broker(resume_s=2)
-    agent = await start_agent(broker)
-    technician = await sign_in(broker, ANA)
-    session = await technician.join(await agent.code())
-    await agent.allow(ANA)
-    await technician.sees_picture()
+    agent, technician, session = await together(broker, start_agent, sign_in)
     await technician.page.close()
     assert await agent.child.wait() == 0
     assert (await broker.ended(session))["reason"] == "technician-lost"
@@ -258,11 +255,7 @@ async def test_a_tab_that_stays_closed_ends_the_session(
 async def test_a_killed_broker_loses_no_acknowledged_chat_and_tells_the_truth_afterwards(
     broker: Broker, start_agent: StartAgent, sign_in: SignIn
 ) -> None:
-    agent = await start_agent(broker)
-    technician = await sign_in(broker, ANA)
-    session = await technician.join(await agent.code())
-    await agent.allow(ANA)
-    await technician.sees_picture()
+    agent, technician, session = await together(broker, start_agent, sign_in)
     for number in range(20):
         await technician.say(f"line {number}")
     await expect(technician.by("chat-log").locator("[data-state=sent]").first).to_be_visible()
@@ -308,11 +301,7 @@ async def test_a_browser_without_webrtc_is_told_which_one_to_use(
 async def test_a_second_window_of_the_same_technician_replaces_the_first(
     broker: Broker, start_agent: StartAgent, sign_in: SignIn
 ) -> None:
-    agent = await start_agent(broker)
-    technician = await sign_in(broker, ANA)
-    await technician.join(await agent.code())
-    await agent.allow(ANA)
-    await technician.sees_picture()
+    _, technician, _ = await together(broker, start_agent, sign_in)
     second = Technician(broker, technician.context, await technician.context.new_page(), ANA)
     await second.page.goto(technician.page.url)
     await second.sees_picture()
@@ -338,11 +327,7 @@ async def test_a_whole_session_in_spanish(
 async def test_the_session_page_is_usable_by_keyboard(
     broker: Broker, start_agent: StartAgent, sign_in: SignIn, key: str
 ) -> None:
-    agent = await start_agent(broker)
-    technician = await sign_in(broker, ANA)
-    await technician.join(await agent.code())
-    await agent.allow(ANA)
-    await technician.sees_picture()
+    _, technician, _ = await together(broker, start_agent, sign_in)
     await technician.page.keyboard.press(key)
     if key == "c":
         await expect(technician.by("chat-input")).to_be_focused()
@@ -363,19 +348,11 @@ async def test_a_session_over_ipv6_alone(
     start_broker: StartBroker, start_agent: StartAgent, sign_in: SignIn
 ) -> None:
     broker = await start_broker("--host", "::1")
-    agent = await start_agent(broker)
-    technician = await sign_in(broker, ANA)
-    await technician.join(await agent.code())
-    await agent.allow(ANA)
-    await technician.sees_picture()
+    await together(broker, start_agent, sign_in)
 
 
 async def test_clients_are_sent_to_the_address_that_the_operator_states(
     start_broker: StartBroker, start_agent: StartAgent, sign_in: SignIn
 ) -> None:
     broker = await start_broker("--public-address", "127.0.0.1", "--public-address", "::1")
-    agent = await start_agent(broker)
-    technician = await sign_in(broker, ANA)
-    await technician.join(await agent.code())
-    await agent.allow(ANA)
-    await technician.sees_picture()
+    await together(broker, start_agent, sign_in)

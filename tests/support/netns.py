@@ -9,7 +9,6 @@ from collections.abc import Iterator
 
 from msgspec import Struct
 
-
 _ROOT = () if os.geteuid() == 0 else ("sudo", "--non-interactive", "--preserve-env")
 
 
