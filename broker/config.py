@@ -43,6 +43,7 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
 
     max_sessions: Annotated[int, Meta(ge=1, le=100_000)] = 1000
     max_links_per_address: Annotated[int, Meta(ge=1, le=100_000)] = 64
+    max_requests_per_minute: Annotated[int, Meta(ge=1, le=100_000)] = 60  # of one address
 
     @property
     def tls(self) -> bool:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import html
 import logging
-from collections import Counter
 from collections.abc import Awaitable, Callable
 from http import HTTPStatus
 from urllib.parse import urlsplit
@@ -158,36 +157,6 @@ def same_origin(request: web.Request, origin: str) -> bool:
 def is_secure(request: web.Request) -> bool:
     """Whether the browser speaks TLS, to us or to the proxy before us."""
     return request.secure or request.app[PUBLIC_URL].startswith("https://")
-
-
-class LinkLimit:
-    """How many WebSockets one address may hold open."""
-
-    def __init__(self, most: int) -> None:
-        self._most = most
-        self._open: Counter[str] = Counter()
-
-    def __call__(self, address: str) -> Slot:
-        """A slot to hold while the link is open. Raises Denied."""
-        if self._open[address] >= self._most:
-            raise Denied(Refusal.BUSY, "Too many connections from this address. Close some.")
-        return Slot(self._open, address)
-
-
-class Slot:
-    """One counted connection of an address, while the `with` block runs."""
-
-    def __init__(self, counter: Counter[str], address: str) -> None:
-        self._counter = counter
-        self._address = address
-
-    def __enter__(self) -> None:
-        self._counter[self._address] += 1
-
-    def __exit__(self, *_: object) -> None:
-        self._counter[self._address] -= 1
-        if not self._counter[self._address]:
-            del self._counter[self._address]
 
 
 def _error(request: web.Request, status: HTTPStatus, code: str, message: str) -> web.Response:

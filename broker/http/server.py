@@ -12,8 +12,9 @@ from aiohttp import web
 from broker.config import ConfigError, Settings
 from broker.http import pages
 from broker.http.api import Api
-from broker.http.guard import BODY_MAX_BYTES, PUBLIC_URL, LinkLimit, guard, headers
+from broker.http.guard import BODY_MAX_BYTES, PUBLIC_URL, guard, headers
 from broker.http.identity import PEOPLE
+from broker.http.limits import LinkLimit, RequestRate
 from broker.http.signalling import Signalling
 from broker.incidents.store import IncidentStore
 from broker.people.sign_in import People
@@ -47,7 +48,9 @@ class Server:
         app[PUBLIC_URL] = (settings.public_url or "").rstrip("/")
         app[PEOPLE] = people
         app.on_response_prepare.append(headers)
-        app.add_routes(Signalling(desk, LinkLimit(settings.max_links_per_address)).routes())
+        links = LinkLimit(settings.max_links_per_address)
+        rate = RequestRate(settings.max_requests_per_minute)
+        app.add_routes(Signalling(desk, links, rate).routes())
         app.add_routes(Api(desk, incidents).routes())
         app.add_routes(pages.routes(web_root))
         app.add_routes(

@@ -7,6 +7,7 @@ import binascii
 import hashlib
 import logging
 import secrets
+import time
 from typing import Any
 
 from aiohttp import web
@@ -14,8 +15,9 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from broker import protocol
-from broker.http.guard import LinkLimit, require_origin
+from broker.http.guard import require_origin
 from broker.http.identity import require_account
+from broker.http.limits import LinkLimit, RequestRate
 from broker.http.sockets import LinkRefused, SocketLink
 from broker.people.accounts import Account
 from broker.protocol import PERSON, VERSION, Decoder, ProtocolError, Refusal, Technician
@@ -35,9 +37,10 @@ _from_viewer: Decoder[Any] = Decoder(protocol.FromViewer)
 class Signalling:
     """The three WebSocket routes, on one desk."""
 
-    def __init__(self, desk: Desk, limit: LinkLimit) -> None:
+    def __init__(self, desk: Desk, limit: LinkLimit, rate: RequestRate) -> None:
         self._desk = desk
         self._limit = limit
+        self._rate = rate
 
     def routes(self) -> list[web.RouteDef]:
         """For `app.add_routes`."""
@@ -56,7 +59,7 @@ class Signalling:
         with self._limit(request.remote or ""):
             link = SocketLink(request)
             async with link.open() as socket:
-                live = await self._greet_agent(link)
+                live = await self._greet_agent(link, request.remote or "")
                 try:
                     async for frame in link.frames():
                         self._agent_says(live, _from_agent.decode(frame))
@@ -64,7 +67,7 @@ class Signalling:
                     live.detach(PERSON, link)
             return socket
 
-    async def _greet_agent(self, link: SocketLink) -> LiveSession:
+    async def _greet_agent(self, link: SocketLink, address: str) -> LiveSession:
         nonce = secrets.token_bytes(32)
         link.send(protocol.Challenge(VERSION, base64.b64encode(nonce).decode()))
         hello = _from_agent.decode(await link.hello())
@@ -75,6 +78,8 @@ class Signalling:
             live = self._desk.resume(hello.resume, device, link)
             if live is not None:
                 return live
+        if not self._rate.allows(address, time.monotonic()):
+            raise LinkRefused(Refusal.BUSY)
         try:
             return await self._desk.request(device, hello.facts, hello.language, link)
         except RequestRefused as refused:

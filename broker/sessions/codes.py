@@ -27,6 +27,10 @@ TRIES = 10
 """So many wrong codes may one technician enter within `TRIES_WINDOW_S`."""
 
 TRIES_WINDOW_S = 300.0
+
+CODES_MAX = 20
+"""So many codes may one participant ask for before the first is forgotten."""
+
 REMEMBERED_S = 600.0
 """A code that no longer works is remembered so long, to say why."""
 
@@ -84,8 +88,13 @@ class CodeBook:
         self._wrong_tries: dict[str, deque[float]] = {}
 
     def issue(self, session: str, owner: str, now: float) -> Code:
-        """A fresh code; the one that `owner` had for this session is withdrawn."""
+        """A fresh code; the one that `owner` had for this session is withdrawn.
+
+        Raises CodeRefused for who asks without end.
+        """
         self._forget(now)
+        if self._count(session, owner) >= CODES_MAX:
+            raise CodeRefused(Refusal.BUSY)
         self.withdraw(session, owner)
         code = Code(
             lookup=self._free_lookup(),
@@ -145,6 +154,9 @@ class CodeBook:
         self._codes[code.lookup] = replace(code, wrong=wrong, state=state)
         reason = Refusal.CODE_BURNED if burned else Refusal.WRONG_CODE
         return CodeRefused(reason, code, burned)
+
+    def _count(self, session: str, owner: str) -> int:
+        return sum(c.session == session and c.owner == owner for c in self._codes.values())
 
     def _exhausted(self, technician: str, now: float) -> bool:
         tries = self._wrong_tries.get(technician)

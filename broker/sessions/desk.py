@@ -120,7 +120,12 @@ class Desk:
 
         False if too much waits to be done for this session already.
         """
-        code = self._codes.issue(live.id, owner, self._clock())
+        try:
+            code = self._codes.issue(live.id, owner, self._clock())
+        except CodeRefused:
+            text = "You have asked for many codes. Wait a few minutes before the next one."
+            live.send(owner, protocol.Refused(Refusal.BUSY, text))
+            return True
         expires_at = datetime.now(UTC) + timedelta(seconds=self._code_lifetime_s)
         data = {"lookup": code.lookup, "for": owner, "expires_at": _rfc3339(expires_at)}
         message = protocol.Code(code.digits, self._code_lifetime_s)

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from broker.protocol import Refusal
 from broker.sessions.codes import (
+    CODES_MAX,
     REMEMBERED_S,
     TRIES,
     TRIES_WINDOW_S,
@@ -103,6 +104,16 @@ def test_a_technician_who_guesses_is_stopped_and_may_go_on_later() -> None:
     assert codes.submit(code.digits, BEN, 0.0).session == "s"
     later = codes.issue("t", "person", TRIES_WINDOW_S)
     assert codes.submit(later.digits, ANA, TRIES_WINDOW_S).session == "t"
+
+
+def test_who_asks_for_codes_without_end_has_to_wait() -> None:
+    codes = book(300.0)
+    for _ in range(CODES_MAX):
+        codes.issue("s", "person", 0.0)
+    with pytest.raises(CodeRefused):
+        codes.issue("s", "person", 1.0)
+    assert codes.issue("s", ANA, 1.0).owner == ANA
+    assert codes.issue("s", "person", 300.0 + REMEMBERED_S).session == "s"
 
 
 def test_lookups_never_collide_even_with_a_poor_draw() -> None:
