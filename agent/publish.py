@@ -185,9 +185,7 @@ class Publisher:
         self._octets += len(waiting.payload)
 
     def _drop_waiting(self) -> None:
-        now = time.monotonic()
-        for waiting in self._waiting:
-            self._pacer.left(len(waiting.payload), now)
+        self._pacer.dropped()
         if self._waiting:
             # The receiver must not look for what never left.
             self._sequence_number = (self._waiting[0].sequence_number - 1) & 0xFFFF

@@ -24,9 +24,11 @@ class Screen(Protocol):
 
     def grab(self) -> Picture:
         """The picture now; its size may differ from the one before. Raises CaptureFailed."""
+        ...
 
     def close(self) -> None:
         """Let go of the display."""
+        ...
 
 
 def open_screen(display: str) -> Screen:

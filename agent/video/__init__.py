@@ -42,3 +42,4 @@ class Encoder(Protocol):
         the rate that this picture may use, as if RATE_FRAMES_S like it came in a second.
         Raises EncodeFailed.
         """
+        ...

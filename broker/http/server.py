@@ -50,7 +50,9 @@ class Server:
         app.on_response_prepare.append(headers)
         links = LinkLimit(settings.max_links_per_address)
         rate = RequestRate(settings.max_requests_per_minute)
-        app.add_routes(Signalling(desk, links, rate).routes())
+        signalling = Signalling(desk, links, rate)
+        app.add_routes(signalling.routes())
+        app.on_shutdown.append(signalling.close_links)
         app.add_routes(Api(desk, incidents).routes())
         app.add_routes(pages.routes(web_root))
         app.add_routes(

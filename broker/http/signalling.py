@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import base64
 import binascii
+import contextlib
 import hashlib
 import logging
 import secrets
 import time
+from collections.abc import AsyncIterator
 from typing import Any
 
 from aiohttp import web
@@ -41,6 +43,7 @@ class Signalling:
         self._desk = desk
         self._limit = limit
         self._rate = rate
+        self._links: set[SocketLink] = set()
 
     def routes(self) -> list[web.RouteDef]:
         """For `app.add_routes`."""
@@ -50,22 +53,37 @@ class Signalling:
             web.get("/ws/session/{session}", self.session),
         ]
 
+    async def close_links(self, app: web.Application) -> None:
+        """Tell every client that the broker stops (an `on_shutdown` signal)."""
+        for link in tuple(self._links):
+            link.send(LinkRefused(Refusal.STOPPING).refused)
+            link.close()
+
+    @contextlib.asynccontextmanager
+    async def _link(self, request: web.Request) -> AsyncIterator[SocketLink]:
+        with self._limit(request.remote or ""):
+            link = SocketLink(request)
+            async with link.open():
+                self._links.add(link)
+                try:
+                    yield link
+                finally:
+                    self._links.discard(link)
+
     # ── agents ───────────────────────────────────────────────────────────────
 
     async def agent(self, request: web.Request) -> web.StreamResponse:
         """An agent's link: challenge, hello with proof, then messages."""
         if "Origin" in request.headers:
             require_origin(request)
-        with self._limit(request.remote or ""):
-            link = SocketLink(request)
-            async with link.open() as socket:
-                live = await self._greet_agent(link, request.remote or "")
-                try:
-                    async for frame in link.frames():
-                        self._agent_says(live, _from_agent.decode(frame))
-                finally:
-                    live.detach(PERSON, link)
-            return socket
+        async with self._link(request) as link:
+            live = await self._greet_agent(link, request.remote or "")
+            try:
+                async for frame in link.frames():
+                    self._agent_says(live, _from_agent.decode(frame))
+            finally:
+                live.detach(PERSON, link)
+        return link.response
 
     async def _greet_agent(self, link: SocketLink, address: str) -> LiveSession:
         nonce = secrets.token_bytes(32)
@@ -105,23 +123,21 @@ class Signalling:
         require_origin(request)
         account = await require_account(request)
         technician = as_technician(account)
-        with self._limit(request.remote or ""):
-            link = SocketLink(request)
-            async with link.open() as socket:
-                await self._greet_technician(link, technician)
-                session = request.match_info["session"]
-                ended = await self._desk.how_it_ended(session, technician.id)
-                if ended is not None:
-                    link.send(ended)
-                    return socket
-                live = self._present_session(session, technician)
-                live.attach(technician.id, link)
-                try:
-                    async for frame in link.frames():
-                        self._technician_says(live, technician.id, _from_viewer.decode(frame))
-                finally:
-                    live.detach(technician.id, link)
-            return socket
+        async with self._link(request) as link:
+            await self._greet_technician(link, technician)
+            session = request.match_info["session"]
+            ended = await self._desk.how_it_ended(session, technician.id)
+            if ended is not None:
+                link.send(ended)
+                return link.response
+            live = self._present_session(session, technician)
+            live.attach(technician.id, link)
+            try:
+                async for frame in link.frames():
+                    self._technician_says(live, technician.id, _from_viewer.decode(frame))
+            finally:
+                live.detach(technician.id, link)
+        return link.response
 
     def _present_session(self, session: str, technician: Technician) -> LiveSession:
         live = self._desk.session(session)
@@ -135,8 +151,12 @@ class Signalling:
         match message:
             case protocol.Leave():
                 accepted = live.post_from_peer(values.Left(who))
-            case protocol.Invite():
+            case protocol.Invite() if live.is_allowed(who):
                 accepted = self._desk.issue_code(live, who)
+            case protocol.Invite():
+                text = "You may invite colleagues once the person has allowed you in."
+                live.send(who, protocol.Refused(Refusal.NOT_ALLOWED, text))
+                accepted = True
             case _:
                 accepted = _both_say(live, who, message)
         if not accepted:
@@ -149,22 +169,20 @@ class Signalling:
         require_origin(request)
         account = await require_account(request)
         technician = as_technician(account)
-        with self._limit(request.remote or ""):
-            link = SocketLink(request)
-            async with link.open() as socket:
-                await self._greet_technician(link, technician)
+        async with self._link(request) as link:
+            await self._greet_technician(link, technician)
 
-                def send_rows() -> None:
-                    link.send(protocol.Sessions(self._desk.rows(technician.id)))
+            def send_rows() -> None:
+                link.send(protocol.Sessions(self._desk.rows(technician.id)))
 
-                send_rows()
-                unwatch = self._desk.watch(technician.id, send_rows)
-                try:
-                    async for _ in link.frames():
-                        raise ProtocolError("the console only listens")
-                finally:
-                    unwatch()
-            return socket
+            send_rows()
+            unwatch = self._desk.watch(technician.id, send_rows)
+            try:
+                async for _ in link.frames():
+                    raise ProtocolError("the console only listens")
+            finally:
+                unwatch()
+        return link.response
 
     async def _greet_technician(self, link: SocketLink, technician: Technician) -> None:
         hello = _from_viewer.decode(await link.hello())

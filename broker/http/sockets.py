@@ -55,13 +55,18 @@ class SocketLink:
         self._queue: asyncio.Queue[Message | None] = asyncio.Queue(QUEUE_MAX)
         self._writer: asyncio.Task[None] | None = None
 
+    @property
+    def response(self) -> web.WebSocketResponse:
+        """What the handler of the request returns."""
+        return self._socket
+
     @contextlib.asynccontextmanager
-    async def open(self) -> AsyncIterator[web.WebSocketResponse]:
+    async def open(self) -> AsyncIterator[None]:
         """Accept the WebSocket; on leaving, send what is queued and close it."""
         await self._socket.prepare(self._request)
         self._writer = asyncio.create_task(self._write(), name="link writer")
         try:
-            yield self._socket
+            yield
         except LinkRefused as refused:
             self.send(refused.refused)
         except ProtocolError as error:

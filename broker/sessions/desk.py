@@ -149,10 +149,10 @@ class Desk:
         live = self._sessions.get(code.session)
         if live is None:
             raise CodeRefused(Refusal.SESSION_OVER)
+        live.send(code.owner, protocol.CodeGone("used"))
         await live.perform(values.CodeAccepted(technician))
         if live.value.reason is not None:
             raise CodeRefused(Refusal.SESSION_OVER)
-        live.send(code.owner, protocol.CodeGone("used"))
         return live.id
 
     def _note_refusal(self, technician: Technician, refused: CodeRefused) -> None:

@@ -172,6 +172,13 @@ class LiveSession:
         if link is not None:
             link.send(message)
 
+    def is_allowed(self, who: str) -> bool:
+        """Whether `who` may have media: allowed in, or the person of a session with somebody."""
+        if who == PERSON:
+            return any(m.status is Status.ALLOWED for m in self.value.members)
+        member = self.value.member(who)
+        return member is not None and member.status is Status.ALLOWED
+
     def _media_lost(self, who: str, failure: MediaFailure) -> None:
         self.post(values.LinkLost(who, failure))
 
@@ -273,7 +280,7 @@ class LiveSession:
     # ── media and chat ───────────────────────────────────────────────────────
 
     async def _answer(self, who: str, sdp: str) -> bool:
-        if not self._may_have_media(who):
+        if not self.is_allowed(who):
             text = "The person has not allowed this. Wait for their decision."
             self.send(who, protocol.Refused(Refusal.NOT_ALLOWED, text))
             return False
@@ -285,20 +292,14 @@ class LiveSession:
         self.send(who, protocol.Answer(answer))
         return True
 
-    def _may_have_media(self, who: str) -> bool:
-        if who == PERSON:
-            return any(m.status is Status.ALLOWED for m in self.value.members)
-        member = self.value.member(who)
-        return member is not None and member.status is Status.ALLOWED
-
     async def _converse(self, who: str, message: protocol.Say | protocol.ChatSince) -> None:
-        if not self._may_have_media(who):
+        if not self.is_allowed(who):
             return
         if isinstance(message, protocol.ChatSince):
             await chat.replay(self._log, self.id, who, message, self._deliver)
             return
         everyone = [PERSON, *(m.technician.id for m in self.value.present)]
-        others = [other for other in everyone if other != who and self._may_have_media(other)]
+        others = [other for other in everyone if other != who and self.is_allowed(other)]
         await chat.say(self._log, self.id, who, self._name(who), message, others, self._deliver)
 
     def _deliver(self, who: str, message: Message) -> None:

@@ -241,3 +241,36 @@ async def test_who_comes_after_the_end_is_told_how_it_ended(broker: Broker) -> N
                 assert json.loads((await socket.receive()).data)["type"] == "viewer-welcome"
                 last = json.loads((await socket.receive()).data)
                 assert (last["type"], last["reason"]) == told
+
+
+async def test_a_stopping_broker_does_not_wait_for_open_pages(broker: Broker) -> None:
+    hello = {"type": "hello", "version": 1, "product": "raw"}
+    async with (
+        signed_in(broker, "Ana Ruiz") as ana,
+        ana.ws_connect(f"{broker.url}/ws/console") as console,
+    ):
+        await console.send_json(hello)
+        await console.receive()
+        await console.receive()
+        broker.process.signal(signal.SIGTERM)
+        last = json.loads((await console.receive(timeout=4.0)).data)
+        assert (last["type"], last["reason"]) == ("refused", "stopping")
+        assert await broker.process.wait(timeout_s=8.0) == 0
+
+
+async def test_who_is_not_allowed_in_yet_can_invite_nobody(broker: Broker) -> None:
+    hello = {"type": "hello", "version": 1, "product": "raw"}
+    async with raw_agent(broker) as agent, signed_in(broker, "Ana Ruiz") as ana:
+        await agent.hello()
+        session = (await agent.until("agent-welcome"))["session"]
+        code = (await agent.until("code"))["code"]
+        await ana.post(f"{broker.url}/api/codes", json={"code": code})
+        async with ana.ws_connect(f"{broker.url}/ws/session/{session}") as socket:
+            for message in (hello, {"type": "invite"}, {"type": "offer", "sdp": "v=0"}):
+                await socket.send_json(message)
+            refused = []
+            while len(refused) < 2:
+                message = json.loads((await socket.receive(timeout=5.0)).data)
+                if message["type"] == "refused":
+                    refused.append(message["reason"])
+            assert refused == ["not-allowed", "not-allowed"]
