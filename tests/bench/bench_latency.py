@@ -105,8 +105,7 @@ async def novnc(display: str) -> AsyncIterator[str]:
         yield f"http://127.0.0.1:{web}/vnc_lite.html?scale=true"
     finally:
         for server in servers:
-            server.terminate()
-            await server.wait()
+            await _end(server)
 
 
 async def theirs(on: Stage, width: int, height: int) -> list[float]:
@@ -138,6 +137,16 @@ async def main() -> None:
                 figure(f"{label}, p95", "ms", p95(mine), peer=p95(other)),
             ]
     report("latency", figures)
+
+
+async def _end(server: asyncio.subprocess.Process) -> None:
+    """End it, by force if it does not listen (x11vnc at times)."""
+    server.terminate()
+    try:
+        await asyncio.wait_for(server.wait(), 5.0)
+    except TimeoutError:
+        server.kill()
+        await server.wait()
 
 
 def _free_port() -> int:
