@@ -15,7 +15,8 @@ BIN := $(VENV)/bin
 STAMPS := .setup
 
 SYSTEM_PACKAGES := python3-venv chromium xvfb openbox xterm x11-apps x11-utils xauth xdotool \
-	fonts-dejavu-core iproute2
+	fonts-dejavu-core iproute2 libx11-6 libxcb1 libxcb-randr0 libxcb-render0 libxcb-shm0 libxcb-xfixes0 \
+	libxrandr2
 BENCH_PACKAGES := novnc x11vnc websockify
 BENCHES := $(patsubst tests/bench/bench_%.py,%,$(wildcard tests/bench/bench_*.py))
 SOAK ?= 20
