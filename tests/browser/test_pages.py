@@ -117,3 +117,15 @@ async def test_shortcuts_are_listed_by_a_question_mark(broker: Broker, sign_in: 
     await technician.page.keyboard.press("/")
     await expect(technician.by("search")).to_be_focused()
     assert [e for e in technician.errors if "404" not in e] == []
+
+
+async def test_a_page_whose_sign_in_has_ended_leads_back_to_sign_in(
+    broker: Broker, sign_in: SignIn
+) -> None:
+    technician = await sign_in(broker)
+    await expect(technician.by("sessions")).to_contain_text("No sessions now")
+    await technician.context.clear_cookies()
+    await broker.kill()
+    await expect(technician.by("status")).to_contain_text("Reconnecting")
+    await broker.start()
+    await technician.page.wait_for_url("**/sign-in?next=*")

@@ -2,6 +2,7 @@
 
 import { find, make } from "./dom.js";
 import { asClock, t } from "./i18n.js";
+import { parse } from "./link.js";
 
 /** @typedef {import("./protocol.js").ChatToPeer} ChatToPeer */
 /** @typedef {import("./protocol.js").ChatFromPeer} ChatFromPeer */
@@ -42,7 +43,10 @@ export class Chat {
   /** A connection's chat channel is open: catch up, and send again what was not acknowledged. */
   attach(/** @type {RTCDataChannel} */ channel) {
     this.channel = channel;
-    channel.onmessage = (event) => this.#receive(JSON.parse(event.data));
+    channel.onmessage = (event) => {
+      const message = parse(event.data);
+      if (message) this.#receive(message);
+    };
     channel.onclose = () => {
       if (this.channel === channel) this.detach();
     };
@@ -86,7 +90,7 @@ export class Chat {
     } else if (message.type === "not-said") {
       const failed = this.waiting.get(message.id);
       if (failed) this.#offerRetry(failed);
-    } else if (message.number > this.last) {
+    } else if (message.type === "chat" && message.number > this.last) {
       this.last = message.number;
       const line = this.#settle(message.id) ?? this.#line(...this.#whose(message));
       mark(line, message.participant === this.myId() ? "sent" : "", message.at);

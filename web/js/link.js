@@ -1,9 +1,24 @@
 // A signalling WebSocket that says hello, and comes back by itself.
 
+import { get } from "./api.js";
+
 export const VERSION = 1;
 const PRODUCT = "ayuda-web";
 const FIRST_PAUSE_MS = 500;
 const LONGEST_PAUSE_MS = 10_000;
+
+/**
+ * @param {unknown} data
+ * @returns {any} the message, or undefined if it is none
+ */
+export function parse(data) {
+  try {
+    const message = JSON.parse(String(data));
+    return typeof message?.type === "string" ? message : undefined;
+  } catch {
+    return undefined;
+  }
+}
 
 /**
  * @template Incoming, Outgoing
@@ -52,12 +67,15 @@ export class Link {
     socket.onmessage = (event) => {
       if (!this.up) this.#set(true);
       this.attempt = 0;
-      this.on.message(JSON.parse(event.data));
+      const message = parse(event.data);
+      if (message) this.on.message(message);
     };
     socket.onclose = () => {
       if (socket !== this.socket) return;
       if (this.up) this.#set(false);
       if (!this.over) this.#later();
+      // A browser does not tell why a WebSocket was refused; this page may be signed out.
+      if (!this.over && this.attempt > 1) get("/api/me").catch(() => {});
     };
   }
 

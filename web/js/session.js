@@ -12,6 +12,8 @@ import { Screen } from "./screen.js";
 import { showStats } from "./stats.js";
 import { explain } from "./why.js";
 
+const NOTICE_MS = 10_000;
+
 /** @typedef {import("./protocol.js").ToViewer} ToViewer */
 /** @typedef {import("./protocol.js").FromViewer} FromViewer */
 
@@ -29,6 +31,7 @@ setUp({
 const id = location.pathname.split("/")[2] ?? "";
 const screen = new Screen(find("#stage", HTMLElement));
 const status = find("[data-testid=status]", HTMLElement);
+const notice = find("#notice", HTMLElement);
 const endDialog = find("#end-dialog", HTMLDialogElement);
 const inviteDialog = find("#invite-dialog", HTMLDialogElement);
 
@@ -60,10 +63,18 @@ function receive(message) {
   else if (message.type === "answer") peer?.accept(message.sdp);
   else if (message.type === "code") showInvitation(message.code);
   else if (message.type === "ended") finish(() => (known.ended = message));
-  else if (message.fatal) finish(() => (known.refused = message.reason));
-  else if (message.reason === "no-common-codec") known.media = "no-codec";
-  else status.textContent = refusal(message.reason);
+  else if (message.type === "refused") refuse(message);
   show();
+}
+
+/** @param {import("./protocol.js").Refused} refused */
+function refuse({ reason, fatal }) {
+  if (fatal) finish(() => (known.refused = reason));
+  else if (reason === "no-common-codec") known.media = "no-codec";
+  else {
+    notice.textContent = refusal(reason);
+    setTimeout(() => (notice.textContent = ""), NOTICE_MS);
+  }
 }
 
 async function connect() {
@@ -110,23 +121,29 @@ function finish(note) {
 
 function show() {
   const session = known.session;
-  status.textContent = known.ended
-    ? t("state.ended")
-    : !known.linkUp
-      ? t("common.reconnecting")
-      : session
-        ? t(`state.${session.state}`)
-        : t("why.opening");
-  status.className = `state ${known.ended ? "ended" : known.linkUp ? (session?.state ?? "waiting") : "paused"}`;
+  const over = known.ended !== undefined || known.refused !== undefined;
+  if (over) setStatus("ended", t("state.ended"));
+  else if (!known.linkUp) setStatus("paused", t("common.reconnecting"));
+  else if (session) setStatus(session.state, t(`state.${session.state}`));
+  else setStatus("waiting", t("why.opening"));
   if (session) {
     const { facts } = session;
     find("#who", HTMLElement).textContent = `${facts.user}@${facts.host}`;
     find("#facts", HTMLElement).textContent = `${facts.system} · ${facts.display}`;
     chat.input.placeholder = t("chat.placeholder", { name: facts.user });
     const people = find("[data-testid=participants]", HTMLElement);
-    showParticipants(people, session, known.me?.id ?? "", known.ended !== undefined);
+    showParticipants(people, session, known.me?.id ?? "", over);
   }
   screen.explain(explain(known, screen.hasFrame, performance.now()));
+}
+
+/**
+ * @param {string} state gives the colour
+ * @param {string} words
+ */
+function setStatus(state, words) {
+  if (status.textContent !== words) status.textContent = words;
+  status.className = `state ${state}`;
 }
 
 /** @param {string} digits */
