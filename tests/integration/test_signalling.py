@@ -268,7 +268,7 @@ async def test_who_is_not_allowed_in_yet_can_invite_nobody(broker: Broker) -> No
         async with ana.ws_connect(f"{broker.url}/ws/session/{session}") as socket:
             for message in (hello, {"type": "invite"}, {"type": "offer", "sdp": "v=0"}):
                 await socket.send_json(message)
-            refused = []
+            refused: list[str] = []
             while len(refused) < 2:
                 message = json.loads((await socket.receive(timeout=5.0)).data)
                 if message["type"] == "refused":
