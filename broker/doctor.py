@@ -24,6 +24,7 @@ from pylibsrtp import Policy, Session
 from broker.config import ConfigError, Settings, load
 from broker.database import Database, DatabaseFailed
 from broker.incidents.store import IncidentStore
+from broker.rtc.port import has_segmented_send, set_coalesced_receive
 
 EXPIRES_SOON_DAYS = 14
 X_TIMEOUT_S = 5.0
@@ -81,6 +82,7 @@ def examine(settings: Settings) -> Iterator[Finding]:
     yield _display(os.environ.get("DISPLAY"))
     yield _encoder()
     yield _srtp()
+    yield _batching()
 
 
 def _port(check: str, host: str, port: int, kind: socket.SocketKind) -> Finding:
@@ -180,3 +182,12 @@ def _srtp() -> Finding:
     except SrtpError as error:
         return Finding("SRTP", False, f"AES-GCM does not work: {error}. Reinstall pylibsrtp.")
     return Finding("SRTP", True, "AES-GCM works")
+
+
+def _batching() -> Finding:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        sends, reads = has_segmented_send(probe), set_coalesced_receive(probe)
+    if sends and reads:
+        return Finding("UDP batching", True, "the kernel sends and receives datagrams in batches")
+    text = "not in this kernel, so each packet costs more; Linux 5.0 and later have it"
+    return Finding("UDP batching", True, text)

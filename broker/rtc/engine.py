@@ -125,6 +125,8 @@ class Engine:
         return {
             "packets_in": counters.packets_in,
             "packets_out": counters.packets_out,
+            "reads": counters.reads,
+            "sends": counters.sends,
             "packets_oversized": counters.oversized_in,
             "packets_of_nobody": self._unknown,
             "sends_blocked": counters.send_blocked,

@@ -12,6 +12,7 @@ import logging
 import os
 import secrets
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Final
@@ -184,6 +185,10 @@ class Peer:
             self.house.port.send(protected, path)
             self.stats.rtp_out += 1
             self.stats.bytes_out += len(protected)
+
+    def burst(self) -> AbstractContextManager[None]:
+        """Within this context what is sent is held back, then sent together."""
+        return self.house.port.burst()
 
     def send_rtcp(self, packet: bytes) -> None:
         """Protect a compound RTCP packet and send it now; dropped while not connected."""

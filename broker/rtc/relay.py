@@ -219,10 +219,11 @@ class Relay:
         upstream, stream = self._upstream, viewer.stream
         assert upstream is not None  # the key frame came from it
         stream.start_at(number)
-        for later in range(number, upstream.position.number + 1):
-            packet = self._history.get(later & 0xFFFF)
-            if packet is not None:
-                viewer.peer.send_rtp(stream.rewrite(later, packet))
+        with viewer.peer.burst():
+            for later in range(number, upstream.position.number + 1):
+                packet = self._history.get(later & 0xFFFF)
+                if packet is not None:
+                    viewer.peer.send_rtp(stream.rewrite(later, packet))
         if not viewer.watching:
             viewer.watching = True
             self._on_watching(viewer.peer, True)

@@ -128,3 +128,59 @@ def test_mapped_addresses_are_written_as_people_write_them(
     address: Address, plain: tuple[str, int]
 ) -> None:
     assert plain_address(address) == plain
+
+
+async def test_a_burst_leaves_in_few_calls_and_arrives_whole() -> None:
+    sender, receiver = await Port.open("127.0.0.1", 0), await Port.open("127.0.0.1", 0)
+    got: list[bytes] = []
+    receiver.start(lambda data, remote, ancillary: got.append(data))
+    path = sender.path_to(*receiver.address)
+    sent = [bytes([number]) * 1150 for number in range(40)] + [b"last"]
+    with sender.burst():
+        for data in sent:
+            sender.send(data, path)
+        assert sender.counters.packets_out == 0
+    assert sender.counters.packets_out == len(sent)
+    await until(lambda: len(got) == len(sent))
+    assert got == sent
+    assert receiver.counters.packets_in == len(sent)
+    if sender.sends_segments:
+        assert sender.counters.sends == 1
+    if receiver.reads_segments:
+        assert receiver.counters.reads < len(sent)
+    sender.close()
+    receiver.close()
+
+
+async def test_without_segments_a_burst_arrives_all_the_same() -> None:
+    sender, receiver = await Port.open("127.0.0.1", 0), await Port.open("127.0.0.1", 0)
+    sender.sends_segments = False
+    got: list[bytes] = []
+    receiver.start(lambda data, remote, ancillary: got.append(data))
+    with sender.burst():
+        for number in range(10):
+            sender.send(bytes([number]) * 1150, sender.path_to(*receiver.address))
+    await until(lambda: len(got) == 10)
+    assert sender.counters.sends == 10
+    sender.close()
+    receiver.close()
+
+
+async def test_answers_to_a_burst_leave_together_from_the_address_that_was_asked() -> None:
+    port = await opened(socket.AF_INET6, "::", wildcard=True)
+    paths: dict[Address, Path] = {}
+
+    def answer(data: bytes, remote: Address, ancillary: Ancillary) -> None:
+        port.send(data, paths.setdefault(remote, port.path_back(remote, ancillary)))
+
+    port.start(answer)
+    client = await Port.open("127.0.0.1", 0)
+    got: list[Address] = []
+    client.start(lambda data, remote, ancillary: got.append(plain_address(remote)))
+    with client.burst():
+        for _ in range(20):
+            client.send(bytes(1000), client.path_to("127.0.0.5", port.address[1]))
+    await until(lambda: len(got) == 20)
+    assert set(got) == {("127.0.0.5", port.address[1])}
+    client.close()
+    port.close()
