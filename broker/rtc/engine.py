@@ -134,6 +134,10 @@ class Engine:
             "handshakes_refused": self._refused_handshakes,
         }
 
+    def use_single_datagrams(self) -> None:
+        """Do without batches, as on a kernel that has none."""
+        self._port.use_single_datagrams()
+
     async def answer(self, offer_sdp: str, handlers: Handlers) -> tuple[Peer, str]:
         """Answer an offer: a peer that waits to be reached, and the SDP for it.
 

@@ -114,6 +114,11 @@ class Port:
         self._on_datagram = on_datagram
         self._loop.add_reader(self._socket.fileno(), self._read)
 
+    def use_single_datagrams(self) -> None:
+        """Do without batches, as on a kernel that has none."""
+        self.sends_segments = self.reads_segments = False
+        self._socket.setsockopt(_SOL_UDP, _UDP_GRO, 0)
+
     def close(self) -> None:
         """Stop reading and release the port; safe to call again."""
         if self._socket.fileno() >= 0:

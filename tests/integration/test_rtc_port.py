@@ -154,7 +154,8 @@ async def test_a_burst_leaves_in_few_calls_and_arrives_whole() -> None:
 
 async def test_without_segments_a_burst_arrives_all_the_same() -> None:
     sender, receiver = await Port.open("127.0.0.1", 0), await Port.open("127.0.0.1", 0)
-    sender.sends_segments = False
+    sender.use_single_datagrams()
+    receiver.use_single_datagrams()
     got: list[bytes] = []
     receiver.start(lambda data, remote, ancillary: got.append(data))
     with sender.burst():

@@ -1,0 +1,106 @@
+"""One publisher and its viewers, as a process of their own: load for a relay.
+
+    python -m tests.bench.relay_load VIEWERS SECONDS
+
+Speaks JSON lines: prints its offers (the publisher's first), reads the answers,
+prints "connected", publishes, and prints how many packets the viewers got.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+import time
+
+from broker.rtc.engine import Engine
+from broker.rtc.peer import Handlers, Peer, PeerState
+from broker.rtc.rtp import abs_send_time, build_packet
+
+PACKETS_PER_SECOND = 300
+FRAMES_PER_SECOND = 30
+PAYLOAD_BYTES = 1100
+KEY_FRAME_PAYLOAD = bytes([0x67, 0x42, 0xE0, 0x1F])  # a sequence parameter set
+
+
+class Load:
+    """The far ends of all connections."""
+
+    def __init__(self) -> None:
+        self.received = 0
+        self.connected = 0
+        self._peers: list[Peer] = []
+        self._sequence_number = 0
+
+    async def offers(self, viewers: int) -> list[str]:
+        """The publisher's offer, then the viewers', each from a socket of its own."""
+        offers = []
+        for number in range(viewers + 1):
+            engine = await Engine.open_client()
+            handlers = Handlers(on_state=self._on_state, on_rtp=self._on_rtp)
+            peer, sdp = await engine.offer(handlers, send_video=True)
+            self._peers.append(peer)
+            offers.append(sdp.replace("a=sendonly", "a=recvonly") if number else sdp)
+        return offers
+
+    async def accept(self, answers: list[str]) -> None:
+        """Connect everybody."""
+        for peer, answer in zip(self._peers, answers, strict=True):
+            await peer.accept(answer)
+        async with asyncio.timeout(30.0):
+            while self.connected < len(self._peers):  # noqa: ASYNC110 - counted by handlers
+                await asyncio.sleep(0.01)
+
+    async def publish(self, seconds: float) -> int:
+        """Send frames at a steady rate; how many packets were sent."""
+        start, frames, sent = time.monotonic(), 0, 0
+        while (now := time.monotonic()) < start + seconds:
+            with self._peers[0].burst():
+                for number in range(PACKETS_PER_SECOND // FRAMES_PER_SECOND):
+                    self._send(frames, key=frames % 30 == 0 and number == 0, now=now)
+                    sent += 1
+            frames += 1
+            await asyncio.sleep(max(0.0, start + frames / FRAMES_PER_SECOND - time.monotonic()))
+        return sent
+
+    def _send(self, frame: int, *, key: bool, now: float) -> None:
+        peer = self._peers[0]
+        video = peer.video
+        assert video is not None
+        assert video.ssrc is not None
+        self._sequence_number = (self._sequence_number + 1) & 0xFFFF
+        payload = (KEY_FRAME_PAYLOAD if key else b"\x41") + bytes(PAYLOAD_BYTES)
+        timed = video.abs_send_time_id
+        packet = build_packet(
+            payload_type=video.payload_type,
+            sequence_number=self._sequence_number,
+            timestamp=frame * 3000 & 0xFFFFFFFF,
+            ssrc=video.ssrc,
+            payload=payload[:PAYLOAD_BYTES],
+            marker=False,
+            extensions=() if timed is None else ((timed, abs_send_time(now)),),
+        )
+        peer.send_rtp(packet)
+
+    def _on_state(self, peer: Peer, state: PeerState, why: str) -> None:
+        self.connected += state is PeerState.CONNECTED
+
+    def _on_rtp(self, peer: Peer, packet: bytes) -> None:
+        self.received += 1
+
+
+async def main() -> None:
+    """Connect, publish, count."""
+    viewers, seconds = int(sys.argv[1]), float(sys.argv[2])
+    load = Load()
+    print(json.dumps(await load.offers(viewers)), flush=True)
+    answers = json.loads(await asyncio.to_thread(sys.stdin.readline))
+    await load.accept(answers)
+    print("connected", flush=True)
+    sent = await load.publish(seconds)
+    await asyncio.sleep(0.5)
+    print(json.dumps({"sent": sent, "received": load.received}), flush=True)
+
+
+if __name__ == "__main__":
+    asyncio.run(main())
