@@ -21,8 +21,8 @@ from tests.bench.report import Figure, figure, median, report
 from tests.support.child import Child
 
 VIEWERS = (1, 5, 10, 32)
-SECONDS = float(os.environ.get("AYUDA_BENCH_SECONDS", "6"))
-ROUNDS = int(os.environ.get("AYUDA_BENCH_ROUNDS", "4"))
+SECONDS = float(os.environ.get("AYUDA_BENCH_SECONDS", "3"))
+ROUNDS = int(os.environ.get("AYUDA_BENCH_ROUNDS", "3"))
 
 
 async def cost_us(viewers: int, *, batched: bool) -> float:
@@ -39,20 +39,22 @@ async def cost_us(viewers: int, *, batched: bool) -> float:
 
     handlers = Handlers(on_state=on_state, on_rtp=relay.on_rtp, on_rtcp=relay.on_rtcp)
     load = await Child.start(["tests.bench.relay_load", str(viewers), str(SECONDS)])
-    offers = json.loads((await load.line(r"^\[.*\]$"))[0])
-    answers = []
-    for number, offer in enumerate(offers):
-        peer, answer = await engine.answer(offer, handlers)
-        roles[peer] = number == 0
-        answers.append(answer)
-    await load.type(json.dumps(answers))
-    await load.line("^connected$")
-    before = time.process_time()
-    result = json.loads((await load.line(r'^\{"sent"', timeout_s=SECONDS + 20.0)).string)
-    used = time.process_time() - before
-    relay.close()
-    await engine.close()
-    await load.end()
+    try:
+        offers = json.loads((await load.line(r"^\[.*\]$"))[0])
+        answers = []
+        for number, offer in enumerate(offers):
+            peer, answer = await engine.answer(offer, handlers)
+            roles[peer] = number == 0
+            answers.append(answer)
+        await load.type(json.dumps(answers))
+        await load.line("^connected$")
+        before = time.process_time()
+        result = json.loads((await load.line(r'^\{"sent"', timeout_s=SECONDS + 20.0)).string)
+        used = time.process_time() - before
+    finally:
+        relay.close()
+        await engine.close()
+        await load.end()
     received: int = result["received"]
     return used / received * 1e6
 

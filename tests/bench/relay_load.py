@@ -44,12 +44,12 @@ class Load:
         return offers
 
     async def accept(self, answers: list[str]) -> None:
-        """Connect everybody."""
-        for peer, answer in zip(self._peers, answers, strict=True):
-            await peer.accept(answer)
+        """Connect everybody, one after the other: handshakes of one source are capped."""
         async with asyncio.timeout(30.0):
-            while self.connected < len(self._peers):  # noqa: ASYNC110 - counted by handlers
-                await asyncio.sleep(0.01)
+            for number, (peer, answer) in enumerate(zip(self._peers, answers, strict=True), 1):
+                await peer.accept(answer)
+                while self.connected < number:  # noqa: ASYNC110 - counted by handlers
+                    await asyncio.sleep(0.005)
 
     async def publish(self, seconds: float) -> int:
         """Send frames at a steady rate; how many packets were sent."""
