@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import re
+import sqlite3
 
 import pytest
 from playwright.async_api import expect
 
+from broker.database import FILE_NAME
 from tests.conftest import SignIn, StartAgent, StartBroker
 from tests.support.agent import Agent
 from tests.support.broker import Broker
@@ -105,6 +107,50 @@ async def test_chat_goes_both_ways_and_is_in_the_incident(
     await technician.page.goto(f"{broker.url}/incidents?q=blue")
     await expect(technician.by("incident-row")).to_have_count(1)
     assert technician.errors == []
+
+
+async def test_chat_that_could_not_be_recorded_is_shown_as_failed_and_can_be_sent_again(
+    broker: Broker, start_agent: StartAgent, sign_in: SignIn
+) -> None:
+    agent, technician, session = await together(broker, start_agent, sign_in)
+    async with asyncio.timeout(10.0):
+        while (await broker.kinds(session)).count("picture") < 2:
+            pass  # what the picture's start has to record comes first
+    somebody = sqlite3.connect(broker.data / FILE_NAME)
+    somebody.execute("BEGIN IMMEDIATE")  # holds the log, so that nothing can be written
+    await technician.say("is anybody there?")
+    mine = technician.by("chat-log").locator(".mine")
+    await expect(mine).to_have_attribute("data-state", "sending")
+    await expect(mine).to_have_attribute("data-state", "failed", timeout=30_000)
+    await expect(mine).to_contain_text("could not be recorded")
+    assert "is anybody there?" not in agent.child.text
+    somebody.rollback()
+    somebody.close()
+    await mine.get_by_role("button", name="Try again").click()
+    await expect(mine).to_have_attribute("data-state", "sent")
+    await agent.next_line(r"Ana Ruiz: is anybody there\?")
+    assert (await broker.kinds(session)).count("chat") == 1
+
+
+async def test_without_a_log_there_is_no_session_and_unrecorded_chat_is_shown_as_failed(
+    broker: Broker, start_agent: StartAgent, sign_in: SignIn
+) -> None:
+    agent, technician, session = await together(broker, start_agent, sign_in)
+    somebody = sqlite3.connect(broker.data / FILE_NAME)
+    somebody.execute("BEGIN IMMEDIATE")
+    await agent.child.type("n")  # a new code must be recorded before it is shown
+    await technician.say("too late")
+    await expect(technician.by("veil")).to_contain_text(
+        "incident log could not be written", timeout=30_000
+    )
+    await agent.next_line("could not write its record")
+    mine = technician.by("chat-log").locator(".mine")
+    await expect(mine).to_have_attribute("data-state", "failed")
+    somebody.rollback()
+    somebody.close()
+    assert (await broker.ended(session, 30.0))["reason"] == "log-failed"
+    assert "chat" not in await broker.kinds(session)
+    await broker.verified()
 
 
 async def test_a_no_shows_nothing_and_is_said(

@@ -5,14 +5,14 @@ from __future__ import annotations
 import asyncio
 import os
 import stat
+import threading
 from functools import partial
 from pathlib import Path
 
 import pytest
 from sqlalchemy import Connection, text
 
-from broker import database as module
-from broker.database import Database, DatabaseBusy, DatabaseFailed
+from broker.database import FILE_NAME, GROUP_MAX, QUEUE_MAX, Database, DatabaseBusy, DatabaseFailed
 from tests.support.database import database
 
 
@@ -84,15 +84,15 @@ async def test_a_full_disk_fails_everyone_clearly_and_heals(tmp_path: Path) -> N
         assert await opened.read(count) == 1
 
 
-async def test_too_many_waiting_writes_are_refused_at_once(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(module, "QUEUE_MAX", 3)
+async def test_too_many_waiting_writes_are_refused_at_once(tmp_path: Path) -> None:
     async with database(tmp_path) as opened:
         await make_notes(opened)
-        results = await asyncio.gather(
-            *(opened.write(partial(add, "n")) for _ in range(200)), return_exceptions=True
-        )
+        release = threading.Event()
+        slow = asyncio.create_task(opened.write(lambda c: release.wait(30.0)))
+        writes = [opened.write(partial(add, "n")) for _ in range(QUEUE_MAX + 2 * GROUP_MAX)]
+        asyncio.get_running_loop().call_later(0.5, release.set)
+        results = await asyncio.gather(*writes, return_exceptions=True)
+        await slow
         assert any(isinstance(result, DatabaseBusy) for result in results)
         assert await opened.read(count) == sum(result is None for result in results)
 
@@ -111,7 +111,7 @@ async def test_closing_finishes_what_waits(tmp_path: Path) -> None:
 
 
 def test_what_cannot_be_opened_is_said_with_the_next_step(tmp_path: Path) -> None:
-    (tmp_path / module.FILE_NAME).write_bytes(b"this is no database at all" * 100)
+    (tmp_path / FILE_NAME).write_bytes(b"this is no database at all" * 100)
     with pytest.raises(DatabaseFailed, match="not an Ayuda database"):
         Database.open(tmp_path)
     blocked = tmp_path / "file"

@@ -60,6 +60,12 @@ export class Chat {
     this.#enable();
   }
 
+  /** The session is over: what was not acknowledged was not recorded. */
+  end() {
+    for (const { line } of this.waiting.values()) mark(line, "failed");
+    this.waiting.clear();
+  }
+
   #enable() {
     const open = this.channel !== undefined;
     this.button.disabled = !open;

@@ -115,6 +115,7 @@ function finish(note) {
   note();
   link.close();
   dropPeer();
+  chat.end();
   endDialog.close();
   document.body.classList.add("over");
 }
