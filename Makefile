@@ -14,7 +14,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMPS := .setup
 
-SYSTEM_PACKAGES := python3-venv chromium xvfb openbox xterm x11-apps x11-utils xauth xdotool \
+SYSTEM_PACKAGES := python3-venv chromium xvfb openbox xterm x11-apps x11-utils xdotool \
 	fonts-dejavu-core iproute2 libx11-6 libxcb1 libxcb-randr0 libxcb-render0 libxcb-shm0 libxcb-xfixes0 \
 	libxrandr2
 BENCH_PACKAGES := novnc x11vnc websockify

@@ -30,7 +30,9 @@ PEERS_MAX: Final = 1000
 HANDSHAKES_MAX: Final = 64
 """Most handshakes under way at once: each costs a signature."""
 
-HANDSHAKES_PER_SOURCE_MAX: Final = 8
+HANDSHAKES_PER_SOURCE_MAX: Final = 32
+"""Most of them from one source: a whole office behind one address comes back at once."""
+
 PEERS_PER_ADDRESS_MAX: Final = 4
 TICK_S: Final = 0.5
 
