@@ -12,6 +12,11 @@ ANA = "Ana Ruiz"
 LOST = "connection to the broker is lost; your screen is not sent"
 
 
+def is_paused(technician: ProtocolTechnician) -> bool:
+    """Whether the technician was told that a link is down."""
+    return technician.session is not None and technician.session.state is State.PAUSED
+
+
 async def test_a_cut_link_resumes_without_a_new_question(
     broker: Broker, start_agent: StartAgent
 ) -> None:
@@ -23,7 +28,7 @@ async def test_a_cut_link_resumes_without_a_new_question(
             link.cut()
             await agent.child.line("nobody sees your screen now")
             await agent.child.line(LOST)
-            await technician.until(lambda t: t.session and t.session.state is State.PAUSED)
+            await technician.until(is_paused)
             await agent.child.type("are you still there?")
             await agent.child.line("not sent yet.*are you still there")
             seen = technician.packets
@@ -31,6 +36,7 @@ async def test_a_cut_link_resumes_without_a_new_question(
             await agent.child.line("connected again; the session goes on")
             await technician.until(lambda t: t.packets > seen)
             await agent.child.line("you: are you still there")
+            await technician.until(lambda t: t.heard)
             assert technician.heard == ["are you still there?"]
             assert agent.child.text.count("you allowed Ana Ruiz") == 1
 
@@ -64,6 +70,7 @@ async def test_who_is_sent_away_while_the_link_is_cut_does_not_come_back(
             await technician.until(lambda t: t.packets > 0)
             link.cut()
             await agent.child.line(LOST)
+            await technician.until(is_paused)  # what was on its way has arrived
             await agent.child.type("d")
             await agent.child.line("you sent Ana Ruiz away")
             seen = technician.packets
