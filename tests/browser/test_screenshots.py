@@ -40,8 +40,11 @@ async def test_a_session_and_its_incident_as_technicians_see_them(
         await expect(technician.by("participants")).to_contain_text("watching")
         page = technician.page
         await page.screenshot(path=directory / "session.png")
-        await page.emulate_media(color_scheme="dark")
+        await page.emulate_media(color_scheme="dark", reduced_motion="reduce")
         await page.screenshot(path=directory / "session-dark.png")
+        await page.set_viewport_size({"width": 390, "height": 844})
+        await page.screenshot(path=directory / "session-narrow.png", full_page=True)
+        await page.set_viewport_size({"width": 1440, "height": 900})
         await page.emulate_media(color_scheme="light")
         await agent.quit()
         await technician.wait_status("ended")

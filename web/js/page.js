@@ -46,7 +46,13 @@ function navigation() {
 function tools(signedIn) {
   const language = make(
     "button",
-    { type: "button", class: "quiet", "aria-label": t("nav.languageLabel"), "data-testid": "language" },
+    {
+      type: "button",
+      class: "quiet",
+      lang: t("nav.languageCode"),
+      "aria-label": t("nav.languageLabel"),
+      "data-testid": "language",
+    },
     t("nav.language"),
   );
   language.addEventListener("click", otherLanguage);

@@ -3,14 +3,28 @@
 import { find, make } from "./dom.js";
 import { t } from "./i18n.js";
 
+/**
+ * @typedef {object} Why why there is no picture
+ * @property {"wait" | "bad" | "end"} tone
+ * @property {string} topic the same as long as only its numbers change
+ * @property {string} text
+ * @property {string} [next]
+ * @property {[sentence: string, href: string][]} [links]
+ */
+
 export class Screen {
-  /** @param {HTMLElement} root */
-  constructor(root) {
+  /**
+   * @param {HTMLElement} root
+   * @param {HTMLElement} announcer a live region: each new reason is said there, once
+   */
+  constructor(root, announcer) {
     this.root = root;
     this.video = find("video", HTMLVideoElement, root);
     this.veil = find(".veil", HTMLElement, root);
+    this.announcer = announcer;
     this.hasFrame = false;
-    this.said = "";
+    this.topic = "";
+    this.shown = "";
     this.video.addEventListener("resize", () => this.#measure());
   }
 
@@ -35,25 +49,37 @@ export class Screen {
 
   /**
    * Covers the picture with a sentence, a next step, and links; null uncovers it.
-   * @param {null | {tone: "wait" | "bad" | "end", text: string, next?: string, links?: [string, string][]}} why
+   * @param {null | Why} why
    */
   explain(why) {
     this.veil.hidden = why === null;
+    this.#announce(why);
     if (why === null) return;
     this.veil.dataset.tone = why.tone;
     const links = (why.links ?? []).map(([key, href]) => make("a", { href, class: "button" }, t(key)));
     const parts = [make("p", { class: "why" }, why.text)];
     if (why.next) parts.push(make("p", { class: "next" }, why.next));
     if (links.length) parts.push(make("p", { class: "actions" }, ...links));
-    const said = parts.map((part) => part.textContent).join("\n");
-    if (said === this.said) return;
-    this.said = said;
+    const shown = parts.map((part) => part.textContent).join("\n");
+    if (shown === this.shown) return;
+    this.shown = shown;
     this.veil.replaceChildren(make("div", { class: "veil-box" }, ...parts));
   }
 
   /** @returns {boolean} whether it is 1:1 now */
   toggleActual() {
     return this.root.classList.toggle("actual");
+  }
+
+  /**
+   * Not the veil itself: a screen reader would read its seconds aloud, each of them.
+   * @param {null | Why} why
+   */
+  #announce(why) {
+    const topic = why?.topic ?? "";
+    if (topic === this.topic) return;
+    this.topic = topic;
+    this.announcer.textContent = why ? `${why.text} ${why.next ?? ""}` : t("session.pictureHere");
   }
 
   #measure() {

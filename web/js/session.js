@@ -29,7 +29,7 @@ setUp({
 });
 
 const id = location.pathname.split("/")[2] ?? "";
-const screen = new Screen(find("#stage", HTMLElement));
+const screen = new Screen(find("#stage", HTMLElement), find("[data-testid=said]", HTMLElement));
 const status = find("[data-testid=status]", HTMLElement);
 const notice = find("#notice", HTMLElement);
 const endDialog = find("#end-dialog", HTMLDialogElement);
@@ -117,7 +117,9 @@ function finish(note) {
   dropPeer();
   chat.end();
   endDialog.close();
+  inviteDialog.close();
   document.body.classList.add("over");
+  if (!document.activeElement?.checkVisibility()) screen.root.focus();
 }
 
 function show() {
@@ -135,6 +137,10 @@ function show() {
     const people = find("[data-testid=participants]", HTMLElement);
     showParticipants(people, session, known.me?.id ?? "", over);
   }
+  explainScreen();
+}
+
+function explainScreen() {
   screen.explain(explain(known, screen.hasFrame, performance.now()));
 }
 
@@ -182,5 +188,5 @@ addEventListener("keydown", (event) => {
 });
 
 showStats(() => peer?.connection, find("#stats", HTMLElement));
-setInterval(show, 1000);
+setInterval(explainScreen, 1000); // its seconds count down
 show();

@@ -8,24 +8,29 @@ import { t } from "./i18n.js";
  * @returns {() => void} stops
  */
 export function showStats(connection, target) {
-  let last = { at: 0, bytes: 0, frames: 0 };
+  /** @type {{at: number, bytes: number, frames: number} | undefined} */
+  let last;
   const timer = setInterval(async () => {
     const report = await connection()?.getStats();
     if (!report) {
       target.textContent = "–";
+      last = undefined;
       return;
     }
     for (const entry of report.values()) {
       if (entry.type !== "inbound-rtp" || entry.kind !== "video") continue;
-      const seconds = (entry.timestamp - last.at) / 1000;
-      target.textContent = t("session.stats", {
-        width: entry.frameWidth ?? 0,
-        height: entry.frameHeight ?? 0,
-        fps: Math.round(((entry.framesDecoded ?? 0) - last.frames) / seconds),
-        kbps: Math.round(((entry.bytesReceived - last.bytes) * 8) / 1000 / seconds),
-        rtt: roundTrip(report),
-      });
-      last = { at: entry.timestamp, bytes: entry.bytesReceived, frames: entry.framesDecoded ?? 0 };
+      const { timestamp: at, bytesReceived: bytes, framesDecoded: frames = 0 } = entry;
+      if (last && at > last.at) {
+        const seconds = (at - last.at) / 1000;
+        target.textContent = t("session.stats", {
+          width: entry.frameWidth ?? 0,
+          height: entry.frameHeight ?? 0,
+          fps: Math.round((frames - last.frames) / seconds),
+          kbps: Math.round(((bytes - last.bytes) * 8) / 1000 / seconds),
+          rtt: roundTrip(report),
+        });
+      }
+      last = { at, bytes, frames };
     }
   }, 1000);
   return () => clearInterval(timer);

@@ -15,7 +15,7 @@ import { t } from "./i18n.js";
  * @property {import("./protocol.js").Ended} [ended]
  * @property {import("./protocol.js").Refusal} [refused]
  */
-/** @typedef {NonNullable<Parameters<import("./screen.js").Screen["explain"]>[0]>} Why */
+/** @typedef {import("./screen.js").Why} Why */
 
 /**
  * @param {Known} known
@@ -25,18 +25,20 @@ import { t } from "./i18n.js";
  */
 export function explain(known, hasFrame, now) {
   const { session } = known;
-  if (known.ended) return over(t(`end.${known.ended.reason}`), known.id);
-  if (known.refused) return { ...over(refusal(known.refused), known.id), next: t("why.refusedNext") };
+  if (known.ended) return over("ended", t(`end.${known.ended.reason}`), known.id);
+  if (known.refused) {
+    return { ...over("refused", refusal(known.refused), known.id), next: t("why.refusedNext") };
+  }
   if (!known.supported) return bad("why.noCodec", "why.noCodecNext");
   if (!known.linkUp) return bad("why.brokerGone", "why.brokerGoneNext");
-  if (!session) return { tone: "wait", text: t("why.opening") };
+  if (!session) return wait("why.opening");
   const passed = (now - (known.sessionAt ?? now)) / 1000;
   const left = (/** @type {number | null | undefined} */ s) => Math.max(0, Math.round((s ?? 0) - passed));
   const mine = session.participants.find((p) => p.technician.id === known.me?.id);
   const name = session.facts.user;
   if (mine?.status === "asked") {
     const seconds = left(session.ask_in_s);
-    return { tone: "wait", text: t("why.asked", { name, seconds }), next: t("why.askedNext") };
+    return { ...wait("why.asked", { name, seconds }), next: t("why.askedNext") };
   }
   if (session.person_trouble === "no-udp") return bad("why.personNoUdp", "why.personNoUdpNext", { name });
   if (session.person_trouble === "capture") return bad("why.capture", "why.captureNext", { name });
@@ -47,7 +49,16 @@ export function explain(known, hasFrame, now) {
   if (known.media === "no-udp") return bad("why.noUdp", "why.noUdpNext");
   if (known.media === "lost") return bad("why.lost", "why.lostNext");
   if (hasFrame) return null;
-  return { tone: "wait", text: t(known.media === "connected" ? "why.firstFrame" : "why.connecting") };
+  return wait(known.media === "connected" ? "why.firstFrame" : "why.connecting");
+}
+
+/**
+ * @param {string} text
+ * @param {import("./i18n.js").Values} [values]
+ * @returns {Why}
+ */
+function wait(text, values) {
+  return { tone: "wait", topic: text, text: t(text, values) };
 }
 
 /**
@@ -57,17 +68,19 @@ export function explain(known, hasFrame, now) {
  * @returns {Why}
  */
 function bad(text, next, values) {
-  return { tone: "bad", text: t(text, values), next: t(next, values) };
+  return { tone: "bad", topic: text, text: t(text, values), next: t(next, values) };
 }
 
 /**
+ * @param {string} topic
  * @param {string} text
  * @param {string} id
  * @returns {Why}
  */
-function over(text, id) {
+function over(topic, text, id) {
   return {
     tone: "end",
+    topic,
     text,
     links: [
       ["session.toIncident", `/incidents/${id}`],
