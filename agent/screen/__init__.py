@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Protocol
 
 from msgspec import Struct
@@ -26,6 +27,14 @@ class Screen(Protocol):
         """The picture now; its size may differ from the one before. Raises CaptureFailed."""
         ...
 
+    def changed(self) -> bool | None:
+        """Whether it may show something else than at the last grab; None: it cannot tell."""
+        ...
+
+    def fileno(self) -> int | None:
+        """Readable when there is news for `changed`; None: it cannot tell."""
+        ...
+
     def close(self) -> None:
         """Let go of the display."""
         ...
@@ -33,6 +42,10 @@ class Screen(Protocol):
 
 def open_screen(display: str) -> Screen:
     """The best way to read this display here; "" is the default one. Raises CaptureFailed."""
-    from agent.screen.portable import PortableScreen  # each platform's way loads its libraries
+    if sys.platform == "linux":  # each platform's way loads its libraries
+        from agent.screen.x11 import X11Screen
+
+        return X11Screen(display)
+    from agent.screen.portable import PortableScreen
 
     return PortableScreen(display)

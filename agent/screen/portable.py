@@ -51,6 +51,14 @@ class PortableScreen:
         except _TROUBLE as error:
             raise self._failed(error) from None
 
+    def changed(self) -> bool | None:
+        """None: it cannot tell."""
+        return None
+
+    def fileno(self) -> int | None:
+        """None: it cannot tell."""
+        return None
+
     def close(self) -> None:
         """Disconnect."""
         _close(self._mss)

@@ -45,9 +45,10 @@ class Encoding:
         """The next frame that may be is a key frame, whether anything changes or not."""
         self._key_wanted = True
 
-    def next_look(self, target_bps: int, now: float) -> float:
-        """When to bring the next picture."""
-        return self._rhythm.next_look(target_bps, now)
+    def next_look(self, target_bps: int, now: float, *, changed: bool | None) -> float:
+        """When to bring the next picture; `changed` as `Screen.changed`."""
+        at = self._rhythm.next_look(target_bps, now, changed=changed)
+        return min(at, self._rhythm.next_key()) if self._key_wanted else at
 
     def look(self, picture: Picture, target_bps: int, now: float) -> EncodedFrame | None:
         """The frame for a picture that was read at `now`, if it needs one.
@@ -58,7 +59,7 @@ class Encoding:
         self._rhythm = rhythm
         rows = changed_rows(before, picture)
         begins = self._encoder is None or before is None or _size(before) != _size(picture)
-        key = begins or (self._key_wanted and rhythm.may_be_key(now))
+        key = begins or (self._key_wanted and now >= rhythm.next_key())
         if rows is None and not key and not rhythm.refines(now):
             return None
         if self._follow_rate(picture, target_bps, begins=begins):

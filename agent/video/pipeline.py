@@ -15,6 +15,7 @@ from typing import Final, TypeVar
 
 from agent.screen import CaptureFailed, Screen, open_screen
 from agent.video import EncodedFrame, EncodeFailed
+from agent.video.bell import Bell
 from agent.video.encoding import Encoding
 from broker.rtc.bandwidth import START_BPS
 
@@ -108,7 +109,8 @@ class _Run(threading.Thread):
         self._on_frame = on_frame
         self._on_failed = on_failed
         self._reading = threading.Lock()  # held while the screen is read
-        self._changed = threading.Condition()  # guards what follows
+        self._bell = Bell()
+        self._lock = threading.Lock()  # guards what follows
         self._stopped = False
         self._key_wanted = False
         self._in_flight = False
@@ -118,24 +120,24 @@ class _Run(threading.Thread):
 
     def stop(self) -> None:
         """Read no more; waits for a picture that is being read, not for its encoding."""
-        with self._changed:
+        with self._lock:
             self._stopped = True
-            self._changed.notify()
+        self._bell.ring()
         if self._reading.acquire(timeout=STOP_S):
             self._reading.release()
 
     def want_key_frame(self) -> None:
         """A key frame is wanted, without waiting for a change."""
-        with self._changed:
+        with self._lock:
             self._key_wanted = True
-            self._changed.notify()
+        self._bell.ring()
 
     def go_on(self, pause_s: float) -> None:
         """The frame in flight has been taken."""
-        with self._changed:
+        with self._lock:
             self._in_flight = False
             self._not_before = time.monotonic() + pause_s
-            self._changed.notify()
+        self._bell.ring()
 
     # ── the thread ───────────────────────────────────────────────────────────
 
@@ -151,12 +153,13 @@ class _Run(threading.Thread):
         except (CaptureFailed, EncodeFailed) as error:
             why = str(error)
         finally:
+            self._bell.close()
             if not self._stopped:
                 self._tell(self._on_failed, why)
 
     def _film(self, screen: Screen) -> None:
         encoding = Encoding()
-        while self._wait(encoding):
+        while self._wait(screen, encoding):
             with self._reading:
                 if self._stopped:
                     return
@@ -164,25 +167,26 @@ class _Run(threading.Thread):
                 picture = screen.grab()
             frame = encoding.look(picture, self.target_bps, now)
             if frame is not None:
-                with self._changed:
+                with self._lock:
                     self._in_flight = True
                 self._tell(self._on_frame, frame)
 
-    def _wait(self, encoding: Encoding) -> bool:
+    def _wait(self, screen: Screen, encoding: Encoding) -> bool:
         """Wait until the screen is to be read; False when stopped."""
-        with self._changed:
-            while not self._stopped:
+        while not self._stopped:
+            with self._lock:
                 if self._key_wanted:
                     self._key_wanted = False
                     encoding.want_key_frame()
-                now = time.monotonic()
-                look_at = max(self._not_before, encoding.next_look(self.target_bps, now))
-                if self._in_flight:
-                    self._changed.wait()
-                elif now < look_at:
-                    self._changed.wait(look_at - now)
-                else:
-                    return True
+                in_flight, not_before = self._in_flight, self._not_before
+            if in_flight:
+                self._bell.wait()
+                continue
+            now, changed = time.monotonic(), screen.changed()
+            look_at = max(not_before, encoding.next_look(self.target_bps, now, changed=changed))
+            if now >= look_at:
+                return True
+            self._bell.wait(look_at - now, None if changed else screen.fileno())
         return False
 
     def _tell(self, tell: Callable[[T], object], value: T) -> None:

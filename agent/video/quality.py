@@ -13,8 +13,16 @@ from msgspec.structs import replace
 from agent.video import RATE_FRAMES_S
 
 LOOKS: Final = ((2.0, 0.012), (10.0, 1 / 30), (float("inf"), 1 / 20))
-"""Up to so long after the last change, look at the screen so often. Where something
-changed, something else soon will; a look costs 4 ms at 1920 x 1080."""
+"""Up to so long after the last change, look so often at a screen that does not tell of
+its changes. Where something changed, something else soon will; a look costs 4 ms at
+1920 x 1080."""
+
+LOOK_PAUSE_S: Final = 0.008
+"""Shortest pause between two looks at a screen that tells of its changes."""
+
+LOOK_ANYWAY_S: Final = 0.5
+"""Look so often at a screen that says that nothing changed: some things are not told,
+such as a pointer that a program moves."""
 
 REFINE_S: Final = (0.10, 0.25, 0.55, 1.15, 1.80, 2.50)
 """When a picture that stays is encoded once more, after its last change: what moved
@@ -65,23 +73,33 @@ class Rhythm(Struct, frozen=True):
     key_at: float = -1.0e9
     refined: int = len(REFINE_S)  # how often since the last change
 
-    def next_look(self, target_bps: int, now: float) -> float:
-        """When to read the screen again."""
-        quiet_s = now - self.changed_at
-        pause = next(pause for until_s, pause in LOOKS if quiet_s < until_s)
-        return max(self.looked_at + pause, self.encoded_at + frame_interval_s(target_bps))
+    def next_look(self, target_bps: int, now: float, *, changed: bool | None) -> float:
+        """When to read the screen again; `changed` is what it says of itself, None: nothing."""
+        soonest = self.changed_at + frame_interval_s(target_bps)
+        if changed is None:
+            quiet_s = now - self.changed_at
+            pause_s = next(pause_s for until_s, pause_s in LOOKS if quiet_s < until_s)
+            return max(soonest, self.looked_at + pause_s)
+        if changed:
+            return max(soonest, self.looked_at + LOOK_PAUSE_S)
+        return min(self.looked_at + LOOK_ANYWAY_S, self._refines_at())
 
     def looked(self, now: float) -> Rhythm:
         """The screen has been read."""
         return replace(self, looked_at=now)
 
-    def may_be_key(self, now: float) -> bool:
-        """Whether a key frame that somebody wants can be made now."""
-        return now - self.key_at >= KEY_FRAME_PAUSE_S
+    def next_key(self) -> float:
+        """From when on a key frame that somebody wants can be made."""
+        return self.key_at + KEY_FRAME_PAUSE_S
 
     def refines(self, now: float) -> bool:
         """Whether to encode an unchanged picture once more."""
-        return self.refined < len(REFINE_S) and now - self.changed_at >= REFINE_S[self.refined]
+        return now >= self._refines_at()
+
+    def _refines_at(self) -> float:
+        if self.refined == len(REFINE_S):
+            return float("inf")
+        return self.changed_at + REFINE_S[self.refined]
 
     def encoded(self, now: float, *, changed: bool, key: bool) -> Rhythm:
         """A picture has been encoded: one that changed, a key frame, or to refine."""

@@ -283,6 +283,14 @@ class Watched:
         self.goes_on.wait()
         return self._screen.grab()
 
+    def changed(self) -> bool | None:
+        """What the screen says."""
+        return self._screen.changed()
+
+    def fileno(self) -> int | None:
+        """Where the screen says it."""
+        return self._screen.fileno()
+
     def close(self) -> None:
         """Close the screen."""
         self._screen.close()

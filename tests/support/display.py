@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator
 
 
 @contextlib.asynccontextmanager
-async def xvfb(width: int = 1280, height: int = 720) -> AsyncIterator[str]:
+async def xvfb(width: int = 1280, height: int = 720, *options: str) -> AsyncIterator[str]:
     """A display of this size, as the value of DISPLAY."""
     read_end, write_end = os.pipe()
     process = await asyncio.create_subprocess_exec(
@@ -21,6 +21,7 @@ async def xvfb(width: int = 1280, height: int = 720) -> AsyncIterator[str]:
         f"{width}x{height}x24",
         "-nolisten",
         "tcp",
+        *options,
         pass_fds=[write_end],
         stdout=asyncio.subprocess.DEVNULL,
         stderr=asyncio.subprocess.DEVNULL,

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from agent.video.quality import (
     KEY_FRAME_PAUSE_S,
+    LOOK_PAUSE_S,
     LOOKS,
     REFINE_S,
     Rhythm,
@@ -24,8 +25,10 @@ FULL_HD = 1920 * 1080
 RATE = 4_000_000
 
 
-def run(changes: list[float], seconds: float, target: int = RATE) -> tuple[list[float], list[str]]:
-    """Looks and encodings of a screen that changes at these times."""
+def run(
+    changes: list[float], seconds: float, *, tells: bool = False
+) -> tuple[list[float], list[str]]:
+    """Looks and encodings of a screen that changes at these times, and `tells` or not."""
     rhythm, now = Rhythm(), 0.0
     looks: list[float] = []
     made: list[str] = []
@@ -38,23 +41,53 @@ def run(changes: list[float], seconds: float, target: int = RATE) -> tuple[list[
         if changed or refines:
             made.append("change" if changed else "refine")
             rhythm = rhythm.encoded(now, changed=changed, key=False)
-        now = max(now + 1e-6, rhythm.next_look(target, now))
+        now = max(now + 1e-6, next_look(rhythm, changes, now, tells=tells))
     return looks, made
 
 
-def test_a_change_is_followed_by_its_refinements_and_then_by_nothing() -> None:
-    _, made = run([1.0], 5.0)
+def next_look(rhythm: Rhythm, changes: list[float], now: float, *, tells: bool) -> float:
+    """When the screen is looked at after the look at `now`."""
+    if not tells:
+        return rhythm.next_look(RATE, now, changed=None)
+    unless = rhythm.next_look(RATE, now, changed=False)
+    change = next((at for at in changes if now < at < unless), None)
+    if change is None:
+        return unless
+    return max(change, rhythm.next_look(RATE, change, changed=True))
+
+
+@pytest.mark.parametrize("tells", [False, True])
+def test_a_change_is_followed_by_its_refinements_and_then_by_nothing(tells: bool) -> None:
+    _, made = run([1.0], 5.0, tells=tells)
     assert made == ["change"] + ["refine"] * len(REFINE_S)
 
 
-def test_what_keeps_changing_is_not_refined() -> None:
-    _, made = run([number / 20 for number in range(1, 100)], 4.9)
+@pytest.mark.parametrize("tells", [False, True])
+def test_what_keeps_changing_is_not_refined(tells: bool) -> None:
+    _, made = run([number / 20 for number in range(1, 100)], 4.9, tells=tells)
     assert "refine" not in made
 
 
-def test_no_more_than_thirty_pictures_a_second() -> None:
-    _, made = run([number / 200 for number in range(1, 1000)], 4.0)
+@pytest.mark.parametrize("tells", [False, True])
+def test_no_more_than_thirty_pictures_a_second(tells: bool) -> None:
+    _, made = run([number / 200 for number in range(1, 1000)], 4.0, tells=tells)
     assert 110 <= len(made) <= 121
+
+
+def test_a_change_that_is_told_is_looked_at_at_once() -> None:
+    changes = [1.0, 1.0 + REFINE_S[0] + 0.01, 3.3]  # the second one right after a refinement
+    looks, _ = run(changes, 5.0, tells=True)
+    assert set(changes) <= set(looks)
+
+
+def test_a_screen_that_says_that_it_rests_is_looked_at_twice_a_second() -> None:
+    looks, _ = run([], 10.0, tells=True)
+    assert len(looks) == 20
+
+
+def test_a_screen_that_says_that_it_changes_all_the_time_is_not_read_all_the_time() -> None:
+    rhythm = Rhythm().encoded(1.0, changed=True, key=False).looked(2.0)
+    assert rhythm.next_look(RATE, 2.0, changed=True) == 2.0 + LOOK_PAUSE_S
 
 
 def test_the_longer_a_screen_is_quiet_the_less_often_it_is_looked_at() -> None:
@@ -79,10 +112,9 @@ def test_with_little_room_fewer_pictures_are_sent(target: int, pictures_s: int) 
 
 def test_key_frames_keep_their_distance() -> None:
     rhythm = Rhythm()
-    assert rhythm.may_be_key(0.0)
+    assert rhythm.next_key() <= 0.0
     rhythm = rhythm.encoded(5.0, changed=False, key=True)
-    assert not rhythm.may_be_key(5.0 + KEY_FRAME_PAUSE_S * 0.9)
-    assert rhythm.may_be_key(5.0 + KEY_FRAME_PAUSE_S)
+    assert rhythm.next_key() == 5.0 + KEY_FRAME_PAUSE_S
 
 
 def test_a_key_frame_is_refined_like_a_change() -> None:
