@@ -88,7 +88,7 @@ class Publisher:
         self._on_key_frame_wanted = on_key_frame_wanted
         self._on_rate = on_rate
         self._bandwidth = Bandwidth(now)
-        self._pacer = Pacer(self._bandwidth.target_bps, now)
+        self._pacer = Pacer(self._bandwidth.target_bps(now), now)
         self._history = History()
         self._resends = ResendBudget(now)
         self._waiting: deque[_Waiting] = deque()
@@ -114,7 +114,7 @@ class Publisher:
         """Send from now on."""
         if not self._sending:
             self._sending = True
-            self._on_rate(self._bandwidth.target_bps)
+            self._on_rate(self._bandwidth.target_bps(time.monotonic()))
             self._report()
 
     def pause(self) -> None:
@@ -181,7 +181,6 @@ class Publisher:
         self._peer.send_rtp(packet)
         self._history.add(waiting.sequence_number, packet, now)
         self._pacer.left(len(waiting.payload), now)
-        self._bandwidth.on_sent(len(packet), now)
         self._packets += 1
         self._octets += len(waiting.payload)
 
@@ -231,7 +230,7 @@ class Publisher:
             self._bandwidth.on_report(block, rtt_s, now)
 
     def _follow_rate(self, now: float) -> None:
-        target_bps = self._bandwidth.target_bps
+        target_bps = self._bandwidth.target_bps(now)
         if target_bps != self._pacer.target_bps:
             self._pacer.set_target(target_bps, now)
             self._on_rate(target_bps)

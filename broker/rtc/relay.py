@@ -1,7 +1,7 @@
 """One session's picture: one publisher's encoded packets to many viewers.
 
-The shell of `upstream.py` (what the publisher sends and is told) and
-`downstream.py` (what each viewer gets). No transcoding, no task a packet. CPU of
+The shell of `upstream.py` (what the publisher sends and is told) and of the
+viewers (`viewer.py`: what each one gets). No transcoding, no task a packet. CPU of
 a packet of 1,100 bytes, from the read on: about 50 µs with 1 viewer, 105 with 5,
 175 with 10 (2 cores, Debian 12); more than half of it is SRTP and system calls.
 """
@@ -14,47 +14,31 @@ import time
 from collections.abc import Callable
 from typing import Final
 
-from broker.rtc.downstream import Downstream, unaddressed
+from broker.rtc.downstream import unaddressed
 from broker.rtc.peer import Peer
-from broker.rtc.repair import History, ResendBudget
+from broker.rtc.repair import History
 from broker.rtc.rtp import (
     VIDEO_CLOCK_HZ,
-    FullIntraRequest,
     Nack,
-    PictureLoss,
-    Remb,
+    Rtcp,
     RtpError,
     SenderReport,
     abs_send_time,
     parse_compound,
-    sdes,
-    sender_report,
 )
 from broker.rtc.upstream import Arrival, Position, Upstream
+from broker.rtc.viewer import Viewer
 
 SENDER_REPORT_S: Final = 1.0
-REMB_VALID_S: Final = 10.0
-"""A viewer's estimate counts for this long; browsers repeat it every second."""
-
 JOIN_FROM_HISTORY_S: Final = 1.0
 """A key frame not older than this serves a viewer who joins, from the history."""
 
+SLOW_KEY_FRAME_S: Final = 2.0
+"""Viewers whose way is too narrow for the stream get a key frame no more often than
+this: it costs all others too."""
+
 _BUSY_TICK_S: Final = 0.02
 _IDLE_TICK_S: Final = 0.1
-
-
-class _Viewer:
-    """One viewer of the relay."""
-
-    __slots__ = ("budget", "limit_at", "limit_bps", "peer", "stream", "watching")
-
-    def __init__(self, peer: Peer, stream: Downstream, now: float) -> None:
-        self.peer = peer
-        self.stream = stream
-        self.budget = ResendBudget(now)
-        self.watching = False
-        self.limit_bps = 0
-        self.limit_at = -1.0e9
 
 
 class Relay:
@@ -76,13 +60,14 @@ class Relay:
         self._publisher: Peer | None = None
         self._upstream: Upstream | None = None
         self._published = False
-        self._viewers: dict[Peer, _Viewer] = {}
+        self._viewers: dict[Peer, Viewer] = {}
         self._history = History()
         self._position = Position(secrets.randbelow(0x7FFF), secrets.randbits(31), now())
         self._paused = False
         self._closed = False
         self._timer: asyncio.TimerHandle | None = None
         self._reported_at = now()
+        self._slow_key_at = -1.0e9
 
     # ── who takes part ───────────────────────────────────────────────────────
 
@@ -117,8 +102,7 @@ class Relay:
             return
         known = self._viewers.get(peer)
         if known is None:
-            stream = Downstream(peer.video, secrets.randbelow(0x7FFF), secrets.randbelow(0x7FFF))
-            known = self._viewers[peer] = _Viewer(peer, stream, self._now())
+            known = self._viewers[peer] = Viewer(peer, on_waits=self._schedule, now=self._now())
             if self._join_from_history(known):
                 return
         self._want_key_frame()
@@ -178,23 +162,23 @@ class Relay:
         except RtpError:
             return
         now = self._now()
+        if peer is self._publisher:
+            self._hear_publisher(reports, now)
+            return
         viewer = self._viewers.get(peer)
+        if viewer is None:
+            return
         for report in reports:
-            if peer is self._publisher:
-                if isinstance(report, SenderReport) and self._upstream is not None:
-                    self._upstream.on_sender_report(report, now)
-            elif viewer is None:
-                return
-            elif isinstance(report, Nack):
-                if report.media_ssrc == viewer.stream.ssrc:
-                    self._resend(viewer, report.sequence_numbers, now)
-            elif isinstance(report, Remb):
-                viewer.limit_bps, viewer.limit_at = report.bitrate_bps, now
-            elif isinstance(report, PictureLoss):
-                if report.media_ssrc == viewer.stream.ssrc:
-                    self._want_key_frame()
-            elif isinstance(report, FullIntraRequest) and viewer.stream.ssrc in report.media_ssrcs:
+            if isinstance(report, Nack):
+                if viewer.concerns(report):
+                    viewer.resend(report.sequence_numbers, self._history, now)
+            elif viewer.hear(report, now):
                 self._want_key_frame()
+
+    def _hear_publisher(self, reports: list[Rtcp], now: float) -> None:
+        for report in reports:
+            if isinstance(report, SenderReport) and self._upstream is not None:
+                self._upstream.on_sender_report(report, now)
 
     def _forward(self, arrival: Arrival, now: float) -> None:
         """To every viewer, and into the history. Hot."""
@@ -203,52 +187,48 @@ class Relay:
             number, arrival.timestamp, arrival.marker, abs_send_time(now), arrival.payload
         )
         self._history.add(number & 0xFFFF, packet, now)
-        for viewer in list(self._viewers.values()) if arrival.key else self._viewers.values():
-            stream = viewer.stream
-            start = stream.start
-            if start is not None and number >= start:
-                viewer.peer.send_rtp(stream.rewrite(number, packet))
-            elif start is None and arrival.key:
-                self._start(viewer, number)
-        if arrival.key and not self._published and self._publisher is not None:
+        if arrival.key:
+            for viewer in list(self._viewers.values()):
+                if viewer.takes_key_frame:
+                    self._start(viewer, number, now)
+                else:
+                    viewer.forward(number, packet, now)
+            self._publishes()
+        else:
+            for viewer in self._viewers.values():
+                viewer.forward(number, packet, now)
+
+    def _publishes(self) -> None:
+        if not self._published and self._publisher is not None:
             self._published = True
             self._on_watching(self._publisher, True)
 
-    def _start(self, viewer: _Viewer, number: int) -> None:
+    def _start(self, viewer: Viewer, number: int, now: float) -> None:
         """Begin a viewer's picture at a key frame, with all that came after it."""
-        upstream, stream = self._upstream, viewer.stream
+        upstream = self._upstream
         assert upstream is not None  # the key frame came from it
-        stream.start_at(number)
+        viewer.start(number)
         with viewer.peer.burst():
             for later in range(number, upstream.position.number + 1):
                 packet = self._history.get(later & 0xFFFF)
                 if packet is not None:
-                    viewer.peer.send_rtp(stream.rewrite(later, packet))
+                    viewer.forward(later, packet, now)
         if not viewer.watching:
             viewer.watching = True
             self._on_watching(viewer.peer, True)
 
-    def _join_from_history(self, viewer: _Viewer) -> bool:
+    def _join_from_history(self, viewer: Viewer) -> bool:
         upstream = self._upstream
         if upstream is None or upstream.last_key is None or self._paused:
             return False
         number, at = upstream.last_key
-        if self._now() - at > JOIN_FROM_HISTORY_S or upstream.has_gaps:
+        now = self._now()
+        if now - at > JOIN_FROM_HISTORY_S or upstream.has_gaps:
             return False
         if self._history.get(number & 0xFFFF) is None:
             return False
-        self._start(viewer, number)
+        self._start(viewer, number, now)
         return True
-
-    def _resend(self, viewer: _Viewer, sequence_numbers: tuple[int, ...], now: float) -> None:
-        for sequence_number in sequence_numbers:
-            number = viewer.stream.number_of(sequence_number)
-            packet = None if number is None else self._history.get(number & 0xFFFF)
-            if number is None or packet is None:
-                continue  # lost on its way to us too, or too old
-            if not viewer.budget.take(len(packet), now):
-                return
-            viewer.peer.send_rtp(viewer.stream.resend(number, packet))
 
     # ── what the publisher is told ───────────────────────────────────────────
 
@@ -266,25 +246,23 @@ class Relay:
         if self._upstream.restless:
             self._schedule()
 
-    def _limit_bps(self, now: float) -> int | None:
-        """What all viewers can take: the lowest estimate that is still valid."""
-        limits = [
-            viewer.limit_bps
-            for viewer in self._viewers.values()
-            if now - viewer.limit_at < REMB_VALID_S
-        ]
-        return min(limits) if limits else None
+    def _limit_bps(self) -> int | None:
+        """The most that is of use to anybody; None while some way takes everything."""
+        rates = [viewer.capacity.bps for viewer in self._viewers.values()]
+        known = [bps for bps in rates if bps is not None]
+        return int(max(known)) if known and len(known) == len(rates) else None
 
     # ── time ─────────────────────────────────────────────────────────────────
 
     def tick(self, now: float) -> None:
-        """Send what is due: requests and reports."""
+        """Send what is due: waiting packets, requests and reports."""
         upstream, publisher = self._upstream, self._publisher
         if upstream is None or publisher is None:
             return
         if not self._paused:
+            self._serve_slow(now)
             self._send_requests(now)
-        report = upstream.report(self._limit_bps(now), now)
+        report = upstream.report(self._limit_bps(), now)
         if report:
             publisher.send_rtcp(report)
         if now - self._reported_at >= SENDER_REPORT_S:
@@ -292,16 +270,27 @@ class Relay:
             position = upstream.position
             timestamp = position.timestamp + int((now - position.at) * VIDEO_CLOCK_HZ)
             for viewer in self._viewers.values():
-                said = viewer.stream.report(timestamp, time.time())
-                if said is not None and viewer.stream.start is not None:
-                    viewer.peer.send_rtcp(sender_report(said) + sdes(said.ssrc, "relay"))
+                viewer.report(timestamp, now)
+
+    def _serve_slow(self, now: float) -> None:
+        """Send what waits; who has left frames out gets a key frame, at its turn."""
+        wanted = False
+        for viewer in self._viewers.values():
+            viewer.sample(now)
+            viewer.pump(now)
+            wanted = wanted or (viewer.started and viewer.takes_key_frame)
+        if wanted and now - self._slow_key_at >= SLOW_KEY_FRAME_S:
+            self._slow_key_at = now
+            self._want_key_frame()
 
     def _schedule(self) -> None:
         """Have `tick` called soon: sooner while something is being waited for."""
-        if self._closed or self._upstream is None:
+        upstream = self._upstream
+        if self._closed or upstream is None:
             return
         loop = asyncio.get_running_loop()
-        delay_s = _BUSY_TICK_S if self._upstream.restless else _IDLE_TICK_S
+        busy = upstream.restless or any(viewer.waits for viewer in self._viewers.values())
+        delay_s = _BUSY_TICK_S if busy else _IDLE_TICK_S
         if self._timer is not None:
             if self._timer.when() <= loop.time() + delay_s:
                 return
@@ -315,8 +304,8 @@ class Relay:
 
     # ── stopping ─────────────────────────────────────────────────────────────
 
-    def _stop(self, viewer: _Viewer) -> None:
-        viewer.stream.wait()
+    def _stop(self, viewer: Viewer) -> None:
+        viewer.stop()
         if viewer.watching:
             viewer.watching = False
             self._on_watching(viewer.peer, False)
