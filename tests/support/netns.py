@@ -33,6 +33,11 @@ class Host(Struct, frozen=True):
         """Put it back."""
         _ip("link", "set", self.link, "up")
 
+    def shape(self, *options: str) -> None:
+        """Let no more than this through on the way there (tc-tbf)."""
+        command = ["tc", "qdisc", "replace", "dev", self.link, "root", "tbf", *options]
+        subprocess.run([*_ROOT, *command], check=True)
+
     def run(self, *command: str) -> None:
         """Run one command there."""
         subprocess.run([*self.prefix, *command], check=True)

@@ -21,10 +21,12 @@ FLAGS = [
 LIVE_MS = 20_000
 
 
-async def launch(playwright: Playwright, *extra: str) -> Browser:
-    """Debian's Chromium, headless."""
+async def launch(playwright: Playwright, *extra: str, executable: str = CHROMIUM) -> Browser:
+    """Debian's Chromium, headless, perhaps by a command that leads to it."""
     root = ["--no-sandbox"] if os.geteuid() == 0 else []
-    return await playwright.chromium.launch(executable_path=CHROMIUM, args=[*FLAGS, *root, *extra])
+    return await playwright.chromium.launch(
+        executable_path=executable, args=[*FLAGS, *root, *extra]
+    )
 
 
 class Technician:
