@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Annotated, Any, TypeVar
 
 import msgspec
@@ -38,9 +39,12 @@ class SubmitCode(Struct, forbid_unknown_fields=True):
 class Api:
     """The routes under /api."""
 
-    def __init__(self, desk: Desk, incidents: IncidentStore) -> None:
+    def __init__(
+        self, desk: Desk, incidents: IncidentStore, *, signed_out: Callable[[str], None]
+    ) -> None:
         self._desk = desk
         self._incidents = incidents
+        self._signed_out = signed_out
 
     def routes(self) -> list[web.RouteDef]:
         """For `app.add_routes`."""
@@ -67,9 +71,11 @@ class Api:
         return response
 
     async def sign_out(self, request: web.Request) -> web.Response:
-        """End this browser's session."""
+        """End this browser's session, and what it has open elsewhere."""
         await require_account(request)
-        await request.app[PEOPLE].sign_out(request.cookies[COOKIE])
+        cookie = request.cookies[COOKIE]
+        await request.app[PEOPLE].sign_out(cookie)
+        self._signed_out(cookie)
         response = web.Response(status=204)
         response.del_cookie(COOKIE, path="/")
         return response

@@ -53,7 +53,7 @@ class Server:
         signalling = Signalling(desk, links, rate)
         app.add_routes(signalling.routes())
         app.on_shutdown.append(signalling.close_links)
-        app.add_routes(Api(desk, incidents).routes())
+        app.add_routes(Api(desk, incidents, signed_out=signalling.signed_out).routes())
         app.add_routes(pages.routes(web_root))
         app.add_routes(
             [

@@ -59,6 +59,13 @@ class Signalling:
             link.send(LinkRefused(Refusal.STOPPING).refused)
             link.close()
 
+    def signed_out(self, cookie: str) -> None:
+        """Close the links of a browser that has just signed out."""
+        for link in tuple(self._links):
+            if link.cookie == cookie:
+                link.send(LinkRefused(Refusal.SIGN_IN).refused)
+                link.close()
+
     @contextlib.asynccontextmanager
     async def _link(self, request: web.Request) -> AsyncIterator[SocketLink]:
         with self._limit(request.remote or ""):

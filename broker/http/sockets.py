@@ -14,6 +14,7 @@ from collections.abc import AsyncIterator
 from aiohttp import WSCloseCode, WSMsgType, web
 
 from broker.http.guard import SENTENCES
+from broker.http.identity import COOKIE
 from broker.protocol import (
     SIGNALLING_MAX_BYTES,
     VERSION,
@@ -54,6 +55,11 @@ class SocketLink:
         )
         self._queue: asyncio.Queue[Message | None] = asyncio.Queue(QUEUE_MAX)
         self._writer: asyncio.Task[None] | None = None
+
+    @property
+    def cookie(self) -> str:
+        """The session cookie that the link was opened with; "" for agents."""
+        return self._request.cookies.get(COOKIE, "")
 
     @property
     def response(self) -> web.WebSocketResponse:

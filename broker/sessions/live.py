@@ -101,6 +101,7 @@ class LiveSession:
         self._links: dict[str, Link] = {}
         self._queue: asyncio.Queue[tuple[Happening, asyncio.Future[bool] | None]] = asyncio.Queue()
         self._timers: dict[str, asyncio.TimerHandle] = {}
+        self._late: list[values.Record] = []  # what a broken log did not take
         self._chat_decoder: Decoder[protocol.Say | protocol.ChatSince] = Decoder(
             protocol.ChatFromPeer, CHAT_MAX_BYTES
         )
@@ -156,7 +157,7 @@ class LiveSession:
 
         Returns False if the state did not expect it or the log failed.
         """
-        if self._task.done():
+        if self.value.reason is not None:
             return False
         done: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
         self._queue.put_nowait((happening, done))
@@ -200,6 +201,8 @@ class LiveSession:
                 accepted = await self._happen(happening)
                 if done is not None and not done.done():
                     done.set_result(accepted)
+            self._answer_the_waiting()
+            await self._record_late()
         finally:
             self._stop_timers()
             self._answer_the_waiting()
@@ -370,18 +373,19 @@ class LiveSession:
             self._dismiss_link(who, protocol.Ended(reason, self._name(by) if by else ""))
 
     async def _end_unrecorded(self) -> None:
-        """End at once, and go on trying to record that it ended."""
+        """End at once; that it ended is recorded when the log works again."""
         reason = EndReason.LOG_FAILED
         self.value, effects = machine.advance(self.value, values.Stopped(reason), self._clock())
+        self._late = [effect for effect in effects if isinstance(effect, values.Record)]
         self._finish(reason, "")
         self._changed(self)
         await self._media.close_all()
-        while True:
+
+    async def _record_late(self) -> None:
+        while self._late:
             try:
-                for effect in effects:
-                    if isinstance(effect, values.Record):
-                        await self._record(effect)
-                return
+                await self._record(self._late[0])
+                del self._late[0]
             except LogFailed:
                 await asyncio.sleep(RETRY_LOG_S)
 

@@ -136,13 +136,20 @@ async def test_without_a_log_there_is_no_session_and_unrecorded_chat_is_shown_as
     broker: Broker, start_agent: StartAgent, sign_in: SignIn
 ) -> None:
     agent, technician, session = await together(broker, start_agent, sign_in)
+    await technician.by("invite").click()
+    await expect(technician.by("invite-code")).to_have_text(re.compile(r"^(\d{3} ?){4}$"))
+    code = (await technician.by("invite-code").inner_text()).replace(" ", "")
+    await technician.page.keyboard.press("Escape")
+    colleague = await sign_in(broker, BEN)
     somebody = sqlite3.connect(broker.data / FILE_NAME)
     somebody.execute("BEGIN IMMEDIATE")
     await agent.child.type("n")  # a new code must be recorded before it is shown
     await technician.say("too late")
+    await colleague.enter(code)
     await expect(technician.by("veil")).to_contain_text(
         "incident log could not be written", timeout=30_000
     )
+    await expect(colleague.by("code-note")).to_contain_text("over", timeout=30_000)
     await agent.next_line("could not write its record")
     mine = technician.by("chat-log").locator(".mine")
     await expect(mine).to_have_attribute("data-state", "failed")
@@ -286,6 +293,17 @@ async def test_a_closed_tab_comes_back_without_a_new_question(
     await again.sees_picture()
     await expect(again.by("chat-log")).to_contain_text("before the tab closed")
     assert (await broker.kinds(session)).count("consent-asked") == 1
+
+
+async def test_signing_out_in_one_tab_stops_the_picture_in_another(
+    broker: Broker, start_agent: StartAgent, sign_in: SignIn
+) -> None:
+    agent, technician, _ = await together(broker, start_agent, sign_in)
+    console = await technician.context.new_page()
+    await console.goto(f"{broker.url}/console")
+    await console.get_by_role("button", name="Sign out").click()
+    await agent.next_line("nobody sees your screen now")
+    await expect(technician.by("veil")).to_contain_text("You are signed out")
 
 
 async def test_a_tab_that_stays_closed_ends_the_session(
