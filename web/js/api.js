@@ -56,6 +56,16 @@ async function request(path, options) {
   throw new ApiError(code, refusal(code));
 }
 
+let signingOut = false;
+
+/** Ends the browser's session and leads to the first page. */
+export async function signOut() {
+  signingOut = true;
+  await post("/api/sign-out", {}).catch(() => {});
+  location.assign("/");
+}
+
 export function leaveForSignIn() {
+  if (signingOut) return; // what says so is our own doing
   location.assign(`/sign-in?next=${encodeURIComponent(location.pathname)}`);
 }

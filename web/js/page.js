@@ -1,6 +1,6 @@
 // What every page has: language, header, shortcuts list, sign-out.
 
-import { post } from "./api.js";
+import { signOut } from "./api.js";
 import { find, isTyping, make } from "./dom.js";
 import { otherLanguage, t, translate } from "./i18n.js";
 
@@ -59,10 +59,7 @@ function tools(signedIn) {
   const box = make("div", { class: "tools" }, language);
   if (signedIn) {
     const out = make("button", { type: "button", class: "quiet" }, t("nav.signOut"));
-    out.addEventListener("click", async () => {
-      await post("/api/sign-out", {}).catch(() => {});
-      location.assign("/");
-    });
+    out.addEventListener("click", signOut);
     box.append(out);
   }
   return box;
