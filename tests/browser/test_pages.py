@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
-from playwright.async_api import Browser, expect
+from playwright.async_api import Browser, Route, expect
 
 from tests.conftest import SignIn
 from tests.support.broker import Broker
@@ -83,6 +85,26 @@ async def test_signing_out_ends_the_browser_session(broker: Broker, sign_in: Sig
     await technician.page.wait_for_url(f"{broker.url}/")
     await technician.page.goto(f"{broker.url}/console")
     assert "/sign-in" in technician.page.url
+
+
+async def test_a_code_entered_before_the_page_is_ready_is_not_lost(
+    broker: Broker, sign_in: SignIn
+) -> None:
+    technician = await sign_in(broker)
+    go_on = asyncio.Event()
+
+    async def slowly(route: Route) -> None:
+        await go_on.wait()
+        await route.continue_()
+
+    await technician.page.route("**/js/console.js", slowly)
+    await technician.page.goto(f"{broker.url}/console", wait_until="commit")
+    await technician.by("code-input").fill("123456789012")
+    await technician.by("code-input").press("Enter")
+    await expect(technician.by("join")).to_be_disabled()
+    go_on.set()
+    await technician.by("join").click()
+    await expect(technician.by("code-note")).to_contain_text("not right")
 
 
 async def test_a_code_can_be_pasted_in_any_form(broker: Broker, sign_in: SignIn) -> None:

@@ -17,6 +17,7 @@ class Nat:
     def __init__(self, server: tuple[str, int], seed: int) -> None:
         self.server = server
         self.loss = 0.0  # in both directions
+        self.delay_s = 0.0  # in each
         self.cut = False
         self.passes: Filter = lambda datagram, outbound: True
         self.lost = 0
@@ -69,11 +70,21 @@ class Nat:
     def _from_client(self, data: bytes, address: Any) -> None:
         self._client = address
         if self._gets_through(data, outbound=True):
-            self._outside.sendto(data, self.server)
+            self._later(self._outside, data, self.server)
 
     def _from_server(self, data: bytes, address: Any) -> None:
         if self._client is not None and self._gets_through(data, outbound=False):
-            self._inside.sendto(data, self._client)
+            self._later(self._inside, data, self._client)
+
+    def _later(self, way: asyncio.DatagramTransport, data: bytes, to: Any) -> None:
+        if self.delay_s:
+            asyncio.get_running_loop().call_later(self.delay_s, self._send, way, data, to)
+        else:
+            way.sendto(data, to)
+
+    def _send(self, way: asyncio.DatagramTransport, data: bytes, to: Any) -> None:
+        if not way.is_closing():
+            way.sendto(data, to)
 
     def _gets_through(self, data: bytes, *, outbound: bool) -> bool:
         through = (

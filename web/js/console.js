@@ -47,6 +47,8 @@ form.addEventListener("submit", async (event) => {
     button.textContent = t("console.join");
   }
 });
+button.disabled = false; // before, the browser would have sent the form itself
+
 addEventListener("keydown", (event) => {
   if (event.key === "/" && !isTyping(event.target)) {
     event.preventDefault();
