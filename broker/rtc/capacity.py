@@ -1,9 +1,11 @@
 """What the way to one viewer can take, from what the viewer reports.
 
 Pure: `now` is monotonic seconds. A way counts as wide until something speaks
-against it: loss that is more than chance, a round trip that grows, or the viewer's
-own estimate (REMB) falling below what it is sent. From then on the estimate is
-followed, and grows again as long as nothing speaks against it.
+against it: loss that is more than chance, or a round trip that grows. From then on
+there is an estimate, which falls with each such sign and grows without. The viewer's
+own estimate (REMB) can raise ours and nothing else: browsers derive theirs from what
+arrives, so that it is low on a quiet screen, and falls with the jitter of a repaired
+loss; following it down, less would be sent, less arrive, and it would fall again.
 """
 
 from __future__ import annotations
@@ -17,7 +19,9 @@ LEAST_BPS: Final = 30_000.0
 WIDE_BPS: Final = 16_000_000.0
 """An estimate that has grown to this is no limit: no publisher sends half as much."""
 
-LOSS_HIGH: Final = 0.10
+LOSS_HIGH: Final = 0.15
+"""More than this in a hundred packets is not the chance of a line that loses 5 %."""
+
 GOT_THROUGH: Final = 0.9
 """Of the share that was not lost, so much is used at first: the queue has to empty."""
 
@@ -25,11 +29,10 @@ DELAY_FACTOR: Final = 0.85
 QUIET_BPS: Final = 50_000.0
 """Who is sent less than this has no trouble because of it."""
 
-LIMIT_FALL: Final = 0.95
-LIMIT_TRUST: Final = 0.5
-"""An estimate is believed down to this share of what was sent, or held so far."""
-
 GROWTH_PER_S: Final = 1.08
+ONE_CAUSE_S: Final = 0.9
+"""Signs within this time have the same cause."""
+
 HOLD_S: Final = 2.0
 
 
@@ -40,7 +43,6 @@ class Capacity:
         self.bps: float | None = None
         """Bits a second; None while nothing speaks against any rate."""
         self._reports = Reports()
-        self._limit_bps: int | None = None
         self._bad_at = -1.0e9
         self._grown_at = -1.0e9
 
@@ -60,32 +62,27 @@ class Capacity:
         else:
             self._grow(now)
 
-    def on_limit(self, limit_bps: int, sent_bps: float, now: float) -> None:
-        """The viewer's own estimate.
-
-        Browsers derive it from what arrives, so that on a quiet screen it is far
-        below what the way could take: a low one counts only while more is sent.
-        """
-        before, self._limit_bps = self._limit_bps, limit_bps
-        falls = before is not None and limit_bps < LIMIT_FALL * before
+    def on_limit(self, limit_bps: int) -> None:
+        """The viewer's own estimate."""
         if self.bps is not None and limit_bps > self.bps:
             self._set(float(limit_bps))
-        elif sent_bps > max(limit_bps, QUIET_BPS) and (falls or self.bps is not None):
-            self._lower(max(float(limit_bps), LIMIT_TRUST * (self.bps or sent_bps)), now)
 
     def _through(self, signs: Signs, sent_bps: float) -> float | None:
         """What got through, if that was less than what was sent."""
+        tried_bps = sent_bps if self.bps is None else self.bps
         if self.bps is None and sent_bps < QUIET_BPS:
             return None
         if signs.loss is not None and signs.loss > LOSS_HIGH:
-            return sent_bps * (1.0 - signs.loss) * GOT_THROUGH
+            return tried_bps * (1.0 - signs.loss) * GOT_THROUGH
         if signs.queue:
-            return (sent_bps if self.bps is None else self.bps) * DELAY_FACTOR
+            return tried_bps * DELAY_FACTOR
         return None
 
     def _lower(self, bps: float, now: float) -> None:
-        self._bad_at = self._grown_at = now
-        self._set(bps if self.bps is None else min(bps, self.bps))
+        self._grown_at = now
+        if now - self._bad_at >= ONE_CAUSE_S:
+            self._set(bps)
+        self._bad_at = now
 
     def _grow(self, now: float) -> None:
         elapsed = min(1.0, now - self._grown_at)

@@ -37,6 +37,9 @@ SLOW_KEY_FRAME_S: Final = 2.0
 """Viewers whose way is too narrow for the stream get a key frame no more often than
 this: it costs all others too."""
 
+LIMIT_SHARE: Final = 0.9
+"""Of the widest way when all are narrow: a key frame, and what is lost, must fit too."""
+
 _BUSY_TICK_S: Final = 0.02
 _IDLE_TICK_S: Final = 0.1
 
@@ -250,7 +253,7 @@ class Relay:
         """The most that is of use to anybody; None while some way takes everything."""
         rates = [viewer.capacity.bps for viewer in self._viewers.values()]
         known = [bps for bps in rates if bps is not None]
-        return int(max(known)) if known and len(known) == len(rates) else None
+        return int(LIMIT_SHARE * max(known)) if known and len(known) == len(rates) else None
 
     # ── time ─────────────────────────────────────────────────────────────────
 

@@ -18,6 +18,7 @@ from broker.rtc.rtp import (
     PictureLoss,
     ReceiverReport,
     Remb,
+    ReportBlock,
     RtpHeader,
     SenderReport,
     build_packet,
@@ -27,7 +28,7 @@ from broker.rtc.rtp import (
     parse_header,
     pli,
     read_extension,
-    remb,
+    receiver_report,
     unwrap_rtx,
 )
 from tests.integration.rtc_ends import CHANNELS, Heard, through, until, viewing
@@ -391,8 +392,8 @@ async def test_a_paused_relay_forwards_nothing_and_resumes_at_a_key_frame(stage:
 
 
 async def play(publisher: PublisherEnd, frames: int, viewers: list[Viewer]) -> None:
-    """About 2 Mbit/s of frames, key frames when wanted; the viewers estimate 200 kbit/s."""
-    served = 0
+    """About 2 Mbit/s of frames, key frames when wanted; of these viewers most is lost."""
+    served, reported = 0, 0
     for number in range(frames):
         key = publisher.key_frames_wanted > served or number == 0
         served = publisher.key_frames_wanted
@@ -400,8 +401,10 @@ async def play(publisher: PublisherEnd, frames: int, viewers: list[Viewer]) -> N
             body = f"{number} {part} ".encode().ljust(1000, b".")
             publisher.send(KEY if key and part == 0 else SLICE, body)
         for viewer in viewers:
-            limit_bps = 4_000_000 if number < 50 else 200_000
-            viewer.peer.send_rtcp(remb(1, limit_bps, [viewer.ssrc]))
+            if number % 50 == 49 and number < 200:
+                reported += 250
+                lost = ReportBlock(viewer.ssrc, 230, 0, reported, 0, 0, 0)
+                viewer.peer.send_rtcp(receiver_report(ReceiverReport(1, (lost,))))
         await asyncio.sleep(0.02)
 
 

@@ -34,12 +34,8 @@ class Way:
         self.capacity.on_report(block, rtt_s, sent_bps, self.now)
         return self.capacity.bps
 
-    def limit(self, limit_bps: int, *, sent_bps: float = SENT_BPS) -> float | None:
-        self.capacity.on_limit(limit_bps, sent_bps, self.now)
-        return self.capacity.bps
 
-
-@pytest.mark.parametrize("loss", [0.0, 0.02, 0.05, 0.08])
+@pytest.mark.parametrize("loss", [0.0, 0.02, 0.05, 0.1])
 def test_loss_by_chance_says_nothing(loss: float) -> None:
     way = Way()
     assert [way.report(loss) for _ in range(20)] == [None] * 20
@@ -67,24 +63,26 @@ def test_who_is_sent_little_has_no_narrow_way() -> None:
     assert way.report(0.5, sent_bps=little) is None
     assert way.report(rtt_s=2.0, sent_bps=little) is None
     assert way.report(rtt_s=2.0, sent_bps=little) is None
-    way.limit(60_000, sent_bps=little)
-    assert way.limit(10_000, sent_bps=little) is None
 
 
-def test_an_estimate_that_is_low_because_the_screen_was_quiet_says_nothing() -> None:
+def test_the_viewers_own_estimate_makes_no_way_narrow_and_an_estimate_higher() -> None:
     way = Way()
-    for limit_bps in (60_000, 65_000, 70_000):
-        assert way.limit(limit_bps, sent_bps=20_000) is None
-    assert way.limit(100_000, sent_bps=4_000_000) is None  # it grows
+    for limit_bps in (2_500_000, 400_000, 30_000):
+        way.capacity.on_limit(limit_bps)
+    assert way.capacity.bps is None
+    before = way.report(0.9)
+    assert before is not None
+    way.capacity.on_limit(60_000)
+    assert way.capacity.bps == before
+    way.capacity.on_limit(900_000)
+    assert way.capacity.bps == 900_000
 
 
-def test_an_estimate_that_falls_below_what_is_sent_is_followed_down_and_up() -> None:
+def test_signs_of_one_cause_lower_the_estimate_once() -> None:
     way = Way()
-    way.limit(2_500_000)
-    assert way.limit(400_000) == 0.5 * SENT_BPS  # believed by halves
-    assert way.limit(400_000) == 0.25 * SENT_BPS
-    assert way.limit(400_000) == 400_000
-    assert way.limit(900_000, sent_bps=400_000) == 900_000
+    before = way.report(0.5)
+    way.now -= 0.5 * REPORT_S
+    assert way.report(0.5) == before
 
 
 def test_it_is_wide_again_when_nothing_speaks_against_it_any_more() -> None:
@@ -117,5 +115,5 @@ def test_whatever_is_reported_the_estimate_stays_in_bounds(
     for highest, fraction, rtt_s, limit, sent_bps, pause in reports:
         now += pause
         capacity.on_report(ReportBlock(1, fraction, 0, highest, 0, 0, 0), rtt_s, sent_bps, now)
-        capacity.on_limit(limit, sent_bps, now)
+        capacity.on_limit(limit)
         assert capacity.bps is None or LEAST_BPS <= capacity.bps < WIDE_BPS
