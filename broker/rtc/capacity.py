@@ -3,9 +3,9 @@
 Pure: `now` is monotonic seconds. A way counts as wide until something speaks
 against it: loss that is more than chance, or a round trip that grows. From then on
 there is an estimate, which falls with each such sign and grows without. The viewer's
-own estimate (REMB) can raise ours and nothing else: browsers derive theirs from what
-arrives, so that it is low on a quiet screen, and falls with the jitter of a repaired
-loss; following it down, less would be sent, less arrive, and it would fall again.
+own estimate (REMB) lowers ours only beside such a sign: browsers derive theirs from
+what arrives, so that it is low on a quiet screen, and falls with the jitter of a
+repaired loss; followed then, less would be sent, less arrive, and it would fall again.
 """
 
 from __future__ import annotations
@@ -34,6 +34,8 @@ ONE_CAUSE_S: Final = 0.9
 """Signs within this time have the same cause."""
 
 HOLD_S: Final = 2.0
+LIMIT_TRUST: Final = 0.5
+"""A viewer's estimate is believed down to this share of ours."""
 
 
 class Capacity:
@@ -62,9 +64,13 @@ class Capacity:
         else:
             self._grow(now)
 
-    def on_limit(self, limit_bps: int) -> None:
+    def on_limit(self, limit_bps: int, now: float) -> None:
         """The viewer's own estimate."""
-        if self.bps is not None and limit_bps > self.bps:
+        if self.bps is None:
+            return
+        if now - self._bad_at < HOLD_S:
+            self._set(min(self.bps, max(float(limit_bps), LIMIT_TRUST * self.bps)))
+        elif limit_bps > self.bps:
             self._set(float(limit_bps))
 
     def _through(self, signs: Signs, sent_bps: float) -> float | None:

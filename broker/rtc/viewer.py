@@ -117,7 +117,7 @@ class Viewer:
         if isinstance(report, ReceiverReport | SenderReport):
             self._hear_blocks(report, now)
         elif isinstance(report, Remb):
-            self.capacity.on_limit(report.bitrate_bps)
+            self.capacity.on_limit(report.bitrate_bps, now)
             self._flow.rate_bps = self.capacity.bps
         elif isinstance(report, PictureLoss):
             return report.media_ssrc == self._stream.ssrc and self._needs_key_frame()

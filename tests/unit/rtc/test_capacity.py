@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from broker.rtc.capacity import LEAST_BPS, QUIET_BPS, WIDE_BPS, Capacity
+from broker.rtc.capacity import HOLD_S, LEAST_BPS, LIMIT_TRUST, QUIET_BPS, WIDE_BPS, Capacity
 from broker.rtc.rtp import ReportBlock
 
 SOAK = int(os.environ.get("AYUDA_SOAK", "1"))
@@ -65,17 +65,28 @@ def test_who_is_sent_little_has_no_narrow_way() -> None:
     assert way.report(rtt_s=2.0, sent_bps=little) is None
 
 
-def test_the_viewers_own_estimate_makes_no_way_narrow_and_an_estimate_higher() -> None:
+def test_the_viewers_own_estimate_makes_no_way_narrow() -> None:
     way = Way()
     for limit_bps in (2_500_000, 400_000, 30_000):
-        way.capacity.on_limit(limit_bps)
+        way.capacity.on_limit(limit_bps, way.now)
     assert way.capacity.bps is None
-    before = way.report(0.9)
+
+
+def test_the_viewers_own_estimate_is_followed_down_beside_a_sign_and_up_without() -> None:
+    way = Way()
+    before = way.report(0.5)
     assert before is not None
-    way.capacity.on_limit(60_000)
+    way.capacity.on_limit(int(2 * before), way.now)
     assert way.capacity.bps == before
-    way.capacity.on_limit(900_000)
-    assert way.capacity.bps == 900_000
+    way.capacity.on_limit(int(0.8 * before), way.now)
+    assert way.capacity.bps == int(0.8 * before)
+    way.capacity.on_limit(1_000, way.now)
+    assert way.capacity.bps == int(0.8 * before) * LIMIT_TRUST
+    way.now += HOLD_S
+    way.capacity.on_limit(30_000, way.now)
+    assert way.capacity.bps == int(0.8 * before) * LIMIT_TRUST
+    way.capacity.on_limit(1_500_000, way.now)
+    assert way.capacity.bps == 1_500_000
 
 
 def test_signs_of_one_cause_lower_the_estimate_once() -> None:
@@ -115,5 +126,5 @@ def test_whatever_is_reported_the_estimate_stays_in_bounds(
     for highest, fraction, rtt_s, limit, sent_bps, pause in reports:
         now += pause
         capacity.on_report(ReportBlock(1, fraction, 0, highest, 0, 0, 0), rtt_s, sent_bps, now)
-        capacity.on_limit(limit)
+        capacity.on_limit(limit, now)
         assert capacity.bps is None or LEAST_BPS <= capacity.bps < WIDE_BPS
