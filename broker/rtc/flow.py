@@ -3,8 +3,8 @@
 Pure: `now` is monotonic seconds; the caller sends what is due. A viewer whose way
 is wide gets everything at once. A narrow way is sent what it can take: packets
 wait, and once a new frame would come late, frames are left out until what waits
-has gone and the next key frame comes. So such a viewer sees fewer pictures, but
-never old ones, and nobody else notices.
+has gone and the next key frame comes. So such a viewer sees fewer pictures, late
+only by what its way takes to carry them, and nobody else notices.
 """
 
 from __future__ import annotations
